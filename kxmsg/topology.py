@@ -1,0 +1,147 @@
+"""Every queue, topic, table and worker type, declared once, as data.
+
+The embedded broker, ``kxmsg provision``, the infrastructure code and the documentation's tables are made from it.
+Names here are logical: an adapter puts the resource prefix before them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Self, TypeVar
+
+DLQ_SUFFIX: Final = "-dlq"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """A queue and, implied, its dead-letter queue. ``visibility`` in seconds; ``max_receives``: the broker's limit."""
+
+    name: str
+    visibility: float = 30
+    max_receives: int = 10
+
+    @property
+    def fifo(self) -> bool:
+        return self.name.endswith(".fifo")
+
+    @property
+    def dlq(self) -> str:
+        """Name of its dead-letter queue; SQS wants a FIFO queue's to be FIFO too."""
+        return f"{self.name.removesuffix('.fifo')}{DLQ_SUFFIX}{'.fifo' if self.fifo else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    name: str
+
+    @property
+    def fifo(self) -> bool:
+        return self.name.endswith(".fifo")
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionSpec:
+    """A queue that gets a topic's messages; ``filter`` maps an attribute to the values it may have."""
+
+    topic: str
+    queue: str
+    filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """A table keyed by ``pk`` and ``sk``, with secondary indexes ``{name}pk``/``{name}sk``, TTL on ``expiresAt``.
+
+    Transactions stay within one ``group``: embedded, a group is one file.
+    """
+
+    name: str
+    group: str
+    indexes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """A worker type: one service, scaled alone. ``module`` holds its ``worker``."""
+
+    name: str
+    module: str
+    queues: tuple[str, ...]
+
+
+_Spec = TypeVar("_Spec", QueueSpec, TableSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The whole of it."""
+
+    queues: tuple[QueueSpec, ...]
+    topics: tuple[TopicSpec, ...]
+    subscriptions: tuple[SubscriptionSpec, ...]
+    tables: tuple[TableSpec, ...]
+    workers: tuple[WorkerSpec, ...]
+
+    def queue(self, name: str) -> QueueSpec:
+        """The queue of that name; raises KeyError."""
+        return _named(self.queues, name)
+
+    def table(self, name: str) -> TableSpec:
+        """The table of that name; raises KeyError."""
+        return _named(self.tables, name)
+
+    def subscribers(self, topic: str) -> list[SubscriptionSpec]:
+        """Who gets the topic's messages."""
+        return [spec for spec in self.subscriptions if spec.topic == topic]
+
+    def plus(self, queue: QueueSpec, subscriptions: tuple[SubscriptionSpec, ...] = ()) -> Self:
+        """This topology with a user's own queue, subscribed to topics of the product."""
+        kept = tuple(spec for spec in self.queues if spec.name != queue.name)
+        others = tuple(spec for spec in self.subscriptions if spec.queue != queue.name)
+        return replace(self, queues=(*kept, queue), subscriptions=(*others, *subscriptions))
+
+
+def _named(specs: tuple[_Spec, ...], name: str) -> _Spec:
+    for spec in specs:
+        if spec.name == name:
+            return spec
+    raise KeyError(f"the topology has no {name!r}")
+
+
+EVENTS: Final = "events"
+RENDER: Final = "render"
+SEQUENCE: Final = "sequence.fifo"
+STORAGE: Final = "storage"
+FANOUT: Final = "fanout"
+FANOUT_FIFO: Final = "fanout.fifo"
+FANOUT_CHUNK: Final = "fanout-chunk.fifo"
+OUTBOUND: Final = "outbound"
+OUTBOUND_FIFO: Final = "outbound.fifo"
+BUS: Final = "bus"
+
+LOGS: Final = "logs"
+CHANNELS: Final = "channels"
+CONNECTIONS: Final = "connections"
+SCHEDULE: Final = "schedule"
+
+TOPOLOGY: Final = Topology(
+    queues=tuple(QueueSpec(name) for name in (EVENTS, RENDER, SEQUENCE, STORAGE, FANOUT, FANOUT_FIFO, FANOUT_CHUNK)),
+    topics=(TopicSpec(OUTBOUND), TopicSpec(OUTBOUND_FIFO)),
+    subscriptions=(
+        SubscriptionSpec(OUTBOUND, FANOUT, {"targetChannel": ("WebSocket",)}),
+        SubscriptionSpec(OUTBOUND_FIFO, FANOUT_FIFO, {"targetChannel": ("WebSocket",)}),
+    ),
+    tables=(
+        TableSpec(LOGS, group="logs"),
+        TableSpec(CHANNELS, group="channels", indexes=("by1",)),
+        TableSpec(CONNECTIONS, group="connections"),
+        TableSpec(SCHEDULE, group="schedule"),
+    ),
+    workers=(
+        WorkerSpec("event-consumer", "workers.event_consumer", (EVENTS,)),
+        WorkerSpec("template-renderer", "workers.template_renderer", (RENDER,)),
+        WorkerSpec("sequence-processor", "workers.sequence_processor", (SEQUENCE,)),
+        WorkerSpec("storage-writer", "workers.storage_writer", (STORAGE,)),
+        WorkerSpec("fanout", "workers.fanout", (FANOUT, FANOUT_FIFO, FANOUT_CHUNK)),
+        WorkerSpec("scheduler", "workers.scheduler", ()),
+    ),
+)
