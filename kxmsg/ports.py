@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from kxmsg.model.connection import Post as Post
 from kxmsg.model.event import Event
 from kxmsg.types import Scalar
 
@@ -268,15 +269,6 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, key: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """One frame for some connections of one gateway."""
-
-    gateway: str
-    connections: Sequence[str]
-    data: bytes
 
 
 Outcome = Literal["ok", "gone", "busy", "failed"]

@@ -34,6 +34,19 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """Envelopes of one target on their way to be numbered; they travel as one message, in order.
+
+    So a batch call never carries two messages of one ordering group, which a partial failure could reorder.
+    """
+
+    tenant: str
+    target: Target
+    ordering: Ordering
+    envelopes: tuple[Envelope, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """An envelope with its number: what a log holds."""
 

@@ -1,0 +1,54 @@
+"""Connection: one open WebSocket, and the logs whose frames it gets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kxmsg.model.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One device of a user. ``gateway`` is a name of the allow-list. Times are epoch seconds.
+
+    ``follows_channels`` is True where the connection named no channel and so gets all of its user's.
+    """
+
+    id: str
+    gateway: str
+    tenant: str
+    user: str
+    roles: tuple[str, ...]
+    connected_at: float
+    token_expires_at: float
+    name: str | None = None
+    email: str | None = None
+    codec: str = "native"
+    follows_channels: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """What fan-out needs to know of one connection that is subscribed to a target."""
+
+    connection: str
+    gateway: str
+    user: str
+    codec: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A log: a target and the tenant that owns it."""
+
+    tenant: str
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One frame for some connections of one gateway."""
+
+    gateway: str
+    connections: Sequence[str]
+    data: bytes

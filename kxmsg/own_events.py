@@ -1,0 +1,130 @@
+"""The product's own events (CONTRACT section 3): what is said to the bus about each change. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from kxmsg.keys import derived_id
+from kxmsg.model.channel import Channel
+from kxmsg.model.envelope import Bundle, Entry
+from kxmsg.model.event import OWN_SOURCE, Event
+from kxmsg.times import iso
+
+MAX_HOPS: Final = 3
+"""Passes through the bus after which our own events are no longer answered: a loop ends here."""
+
+
+def own_event(kind: str, tenant: str, at: float, unique: Sequence[str | int], detail: Mapping[str, Any]) -> Event:
+    """An event of ``kind``. ``unique`` makes its ``eventId``, the same for the same change however often it is told."""
+    return Event(
+        source=OWN_SOURCE,
+        detail_type=kind,
+        detail={
+            "eventId": derived_id(at, kind, tenant, *unique),
+            "eventType": kind,
+            "tenantId": tenant,
+            "timestamp": iso(at),
+            **{name: value for name, value in detail.items() if value is not None},
+        },
+    )
+
+
+def stored(bundle: Bundle) -> list[Event]:
+    """``notification.created``, ``message.created`` and ``chat.message.sent`` for what was just committed."""
+    return [event for entry in bundle.entries for event in _stored(bundle, entry)]
+
+
+def _stored(bundle: Bundle, entry: Entry) -> Iterable[Event]:
+    envelope, target = entry.envelope, bundle.target
+    payload, at = envelope.payload, envelope.created_at / 1000
+    common = {
+        f"{envelope.kind}Id": envelope.id,
+        "targetType": target.type,
+        "targetKey": target.key,
+        "userId": target.id if target.type == "user" else None,
+        "clientId": target.id if target.type == "client" else None,
+        "channelId": target.id if target.type == "channel" else None,
+        "priority": payload.get("priority"),
+        "sequenceNumber": entry.sequence,
+        "hops": envelope.hops or None,
+    }
+    yield own_event(f"{envelope.kind}.created", bundle.tenant, at, [envelope.id], common)
+    if envelope.kind == "message" and target.type == "channel":
+        sent = {
+            "messageId": envelope.id,
+            "channelId": target.id,
+            "senderId": payload.get("senderId"),
+            "messageType": payload.get("messageType"),
+            "hops": envelope.hops or None,
+        }
+        yield own_event("chat.message.sent", bundle.tenant, at, [envelope.id], sent)
+
+
+AVAILABLE: Final = {
+    ("client", "notification"): "client.notification.available",
+    ("client", "message"): "client.message.available",
+    ("broadcast", "notification"): "broadcast.notification.available",
+    ("broadcast", "message"): "broadcast.message.available",
+    ("channel", "message"): "chat.message.available",
+}
+"""What is said to each user of a target about an entry; nothing for a user's own log, whose created event says it."""
+
+
+def available(bundle: Bundle, entry: Entry, tenant: str, users: Sequence[str]) -> list[Event]:
+    """One event per user who may now read ``entry``; ``tenant`` is the users'."""
+    envelope, target = entry.envelope, bundle.target
+    kind = AVAILABLE[target.type, envelope.kind]
+    payload, at = envelope.payload, envelope.created_at / 1000
+    detail: dict[str, Any] = {
+        f"{envelope.kind}Id": envelope.id,
+        "targetType": target.type,
+        "priority": payload.get("priority"),
+        "hops": envelope.hops or None,
+    }
+    if target.type == "client":
+        detail["clientId"] = target.id
+    if target.type == "channel":
+        detail |= {
+            "channelId": target.id,
+            "content": payload.get("content"),
+            "senderId": payload.get("senderId"),
+            "metadata": {"fanoutSource": "channel-targeting", "originalTargetKey": target.key},
+        }
+    return [own_event(kind, tenant, at, [envelope.id, user], {"userId": user, **detail}) for user in users]
+
+
+def available_to_many(bundle: Bundle, entry: Entry, tenant: str, count: int) -> Event:
+    """The one event that stands for all, where a target has more users than are told one by one."""
+    kind = AVAILABLE[bundle.target.type, entry.envelope.kind]
+    detail = {
+        f"{entry.envelope.kind}Id": entry.envelope.id,
+        "targetType": bundle.target.type,
+        "targetKey": bundle.target.key,
+        "priority": entry.envelope.payload.get("priority"),
+        "userCount": count,
+        "hops": entry.envelope.hops or None,
+    }
+    return own_event(kind, tenant, entry.envelope.created_at / 1000, [entry.envelope.id, "all"], detail)
+
+
+def channel_created(channel: Channel, at: float) -> list[Event]:
+    """``channel.created``, and for a lead ``lead.created`` too."""
+    bot = next((p.user for p in channel.participants if p.role == "bot"), None)
+    lead = channel.type == "lead"
+    detail = {
+        "channelId": channel.id,
+        "channelType": channel.type,
+        "leadStatus": "unclaimed" if lead else None,
+        "botEmployeeId": bot,
+        "participantCount": len(channel.participants),
+    }
+    events = [own_event("channel.created", channel.tenant, at, [channel.id], detail)]
+    if lead:
+        visitor = {"channelId": channel.id, "botEmployeeId": bot, "visitorInfo": channel.metadata.get("visitorInfo")}
+        events.append(own_event("lead.created", channel.tenant, at, [channel.id], visitor))
+    return events
+
+
+def channel_joined(tenant: str, channel: str, user: str, role: str, at: float) -> Event:
+    """``user.joined.channel``."""
+    detail = {"channelId": channel, "userId": user, "role": role}
+    return own_event("user.joined.channel", tenant, at, [channel, user, int(at * 1000)], detail)

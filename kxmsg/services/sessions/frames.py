@@ -1,0 +1,90 @@
+"""Frames: what a client may say on its connection, and the answer to each."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from kxmsg.codecs import native
+from kxmsg.errors import Forbidden, InvalidInput, Refusal, Unauthenticated
+from kxmsg.model.connection import Connection
+from kxmsg.model.envelope import Envelope
+from kxmsg.ports import Clock
+from kxmsg.services.entrance import Entrance
+from kxmsg.services.sessions.connecting import principal
+from kxmsg.storage.connections import Connections
+from kxmsg.storage.logs import Logs
+
+Action: TypeAlias = Callable[[Connection, dict[str, Any]], Awaitable[bytes]]
+
+
+class Frames:
+    """Answers native frames."""
+
+    def __init__(self, connections: Connections, logs: Logs, entrance: Entrance, clock: Clock) -> None:
+        self._connections = connections
+        self._logs = logs
+        self._entrance = entrance
+        self._clock = clock
+        self._actions: dict[str, Action] = {
+            "message.send": self._message_send,
+            "sendMessage": self._send_message,
+            "ping": self._ping,
+        }
+
+    async def answer(self, connection_id: str, text: str) -> bytes:
+        """The frame to send back for ``text``; a refusal is an ``error`` frame."""
+        ident: Any = None
+        try:
+            fields = native.parse(text)
+            ident = fields.get("id")
+            connection = await self._connections.get(connection_id)
+            if connection is None:
+                raise Unauthenticated("the connection is not known; connect again", code="unknown_connection")
+            if connection.token_expires_at <= self._clock.now():
+                raise Unauthenticated("the token has expired; connect again", code="token_expired")
+            name = fields.get("action")
+            action = self._actions.get(name) if isinstance(name, str) else None
+            if action is None:
+                known = ", ".join(sorted(self._actions))
+                raise InvalidInput(f"action must be one of {known}", code="unknown_action")
+            return await action(connection, fields)
+        except Refusal as refusal:
+            return native.error(ident, refusal.code, refusal.message)
+
+    async def _message_send(self, connection: Connection, fields: dict[str, Any]) -> bytes:
+        """``message.send`` {threadId, text, sender?, metadata?} [S1]."""
+        sender = fields.get("sender")
+        if sender is not None and sender not in (connection.user, connection.email):
+            raise Forbidden("sender is not the token's user", code="foreign_sender")
+        envelope = await self._entrance.to_channel(
+            principal(connection),
+            fields.get("threadId", ""),
+            fields.get("text"),
+            metadata=fields.get("metadata"),
+            client_id=fields.get("id"),
+            origin=connection.id,
+        )
+        return _acknowledged(fields, envelope)
+
+    async def _send_message(self, connection: Connection, fields: dict[str, Any]) -> bytes:
+        """``sendMessage`` {targetChannel, messageType, payload {chatId, eventType, content}} [S2]."""
+        envelope = await self._entrance.publish(
+            principal(connection), fields, client_id=fields.get("id"), origin=connection.id
+        )
+        return _acknowledged(fields, envelope)
+
+    async def _ping(self, connection: Connection, fields: dict[str, Any]) -> bytes:
+        """``ping``: a lost last message is noticed by the heads."""
+        places = await self._connections.places(connection.id)
+        heads = await self._logs.heads([(place.tenant, place.target) for place in places])
+        return native.pong(
+            fields.get("id"),
+            {
+                place.target.key: {"epoch": head.epoch, "sequenceNumber": head.seq}
+                for place, head in zip(places, heads, strict=True)
+                if head.exists
+            },
+        )
+
+
+def _acknowledged(fields: dict[str, Any], envelope: Envelope) -> bytes:
+    return native.ack(fields.get("id"), messageId=envelope.id, channelId=envelope.target.id)

@@ -1,0 +1,144 @@
+"""Connections and what they are subscribed to.
+
+A connection's partition holds its record and one row per subscription; each subscription stands a second time under
+its target, where fan-out reads it. So either side is one query on a base table, and disconnecting needs no index.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kxmsg.audience import SHARDS
+from kxmsg.keys import RECORD, connection_key, shard_of, subscription_key
+from kxmsg.model.connection import Connection, Place, Subscriber
+from kxmsg.model.target import Target
+from kxmsg.ports import Clock, Delete, Key, Put, Query, Tables
+from kxmsg.storage.writes import write_all
+from kxmsg.topology import CONNECTIONS
+
+LIFE: Final = 24 * 3600
+"""Seconds after which a connection's rows expire, whatever became of it."""
+
+
+class Connections:
+    """Rows of open connections."""
+
+    def __init__(self, tables: Tables, clock: Clock) -> None:
+        self._tables = tables
+        self._clock = clock
+
+    async def open(self, connection: Connection, places: Sequence[Place]) -> None:
+        """Write the connection's record and its first subscriptions."""
+        item = {
+            "pk": connection_key(connection.id),
+            "sk": RECORD,
+            "gateway": connection.gateway,
+            "tenant": connection.tenant,
+            "user": connection.user,
+            "roles": list(connection.roles),
+            "name": connection.name,
+            "email": connection.email,
+            "connectedAt": connection.connected_at,
+            "tokenExpiresAt": connection.token_expires_at,
+            "codec": connection.codec,
+            "followsChannels": connection.follows_channels,
+            "expiresAt": int(connection.connected_at) + LIFE,
+        }
+        await write_all(self._tables, CONNECTIONS, [Put(CONNECTIONS, item), *_subscriptions(connection, places)])
+
+    async def subscribe(self, connection: Connection, places: Sequence[Place]) -> None:
+        """Add subscriptions."""
+        await write_all(self._tables, CONNECTIONS, _subscriptions(connection, places))
+
+    async def unsubscribe(self, connection: str, places: Sequence[Place]) -> None:
+        """Take subscriptions away."""
+        deletes = [write for place in places for write in _both_rows(connection, _place_key(connection, place))]
+        await write_all(self._tables, CONNECTIONS, deletes)
+
+    async def get(self, connection: str) -> Connection | None:
+        """The connection, or None where it is not open (any more)."""
+        item = await self._tables.get(CONNECTIONS, Key(connection_key(connection), RECORD), consistent=True)
+        if item is None or item["expiresAt"] <= self._clock.now():
+            return None
+        return Connection(
+            id=connection,
+            gateway=item["gateway"],
+            tenant=item["tenant"],
+            user=item["user"],
+            roles=tuple(item["roles"]),
+            name=item["name"],
+            email=item["email"],
+            connected_at=item["connectedAt"],
+            token_expires_at=item["tokenExpiresAt"],
+            codec=item["codec"],
+            follows_channels=item["followsChannels"],
+        )
+
+    async def places(self, connection: str) -> list[Place]:
+        """The logs that the connection is subscribed to."""
+        rows = await self._rows(connection)
+        return [Place(row["tenant"], Target.parse(row["target"])) for row in rows if row["sk"] != RECORD]
+
+    async def close(self, connection: str) -> None:
+        """Delete the connection's record and all of its subscriptions; nothing happens where there are none."""
+        deletes: list[Put | Delete] = [Delete(CONNECTIONS, Key(connection_key(connection), RECORD))]
+        for row in await self._rows(connection):
+            if row["sk"] != RECORD:
+                deletes += _both_rows(connection, row["sk"])
+        await write_all(self._tables, CONNECTIONS, deletes)
+
+    async def subscribers(
+        self, place: Place, shard: int = 0, *, cursor: str | None = None, limit: int = 1000
+    ) -> tuple[list[Subscriber], str | None]:
+        """One page of the connections that are subscribed to a log, and the cursor of the next."""
+        page = await self._tables.query(
+            CONNECTIONS,
+            Query(subscription_key(place.tenant, place.target, shard), limit=limit, cursor=cursor, consistent=True),
+        )
+        now = self._clock.now()
+        return [
+            Subscriber(row["sk"], row["gateway"], row["user"], row["codec"], row["since"])
+            for row in page.items
+            if row["expiresAt"] > now
+        ], page.cursor
+
+    async def _rows(self, connection: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            page = await self._tables.query(
+                CONNECTIONS, Query(connection_key(connection), cursor=cursor, consistent=True)
+            )
+            rows += page.items
+            cursor = page.cursor
+            if cursor is None:
+                return rows
+
+
+def _place_key(connection: str, place: Place) -> str:
+    return subscription_key(place.tenant, place.target, shard_of(connection, SHARDS[place.target.type]))
+
+
+def _subscriptions(connection: Connection, places: Sequence[Place]) -> list[Put | Delete]:
+    """Both rows of each subscription."""
+    writes: list[Put | Delete] = []
+    expires = int(connection.connected_at) + LIFE
+    for place in places:
+        key = _place_key(connection.id, place)
+        row = {
+            "gateway": connection.gateway,
+            "user": connection.user,
+            "codec": connection.codec,
+            "since": connection.connected_at,
+            "expiresAt": expires,
+        }
+        writes.append(Put(CONNECTIONS, {"pk": key, "sk": connection.id, **row}))
+        own = {"tenant": place.tenant, "target": place.target.key, "expiresAt": expires}
+        writes.append(Put(CONNECTIONS, {"pk": connection_key(connection.id), "sk": key, **own}))
+    return writes
+
+
+def _both_rows(connection: str, key: str) -> list[Put | Delete]:
+    return [
+        Delete(CONNECTIONS, Key(key, connection)),
+        Delete(CONNECTIONS, Key(connection_key(connection), key)),
+    ]

@@ -1,0 +1,138 @@
+"""Template: one notification or message that a mapping makes of an event."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from kxmsg.errors import Refusal
+from kxmsg.model.target import BROADCAST, EVERYBODY, Target, TargetType
+from kxmsg.rendering import Renderer, RenderError
+
+MappingKind = Literal["notification", "message"]
+
+CONTENT: Final = (
+    "title",
+    "content",
+    "priority",
+    "icon",
+    "category",
+    "actionUrl",
+    "tags",
+    "displayDuration",
+    "sound",
+    "metadata",
+    "senderId",
+    "messageType",
+)
+"""Fields that are passed on to the reader."""
+
+ADDRESS: Final = ("targetType", "userId", "clientId", "channelId", "tenantId", "targetUserIds", "targetClientIds")
+"""Fields that say for whom."""
+
+TIMING: Final = ("ttl", "deliverAfter")
+"""Seconds: how long it is kept, and how long it waits before it enters the path."""
+
+FIELDS: Final = frozenset((*CONTENT, *ADDRESS, *TIMING))
+
+PRIORITIES: Final = ("low", "medium", "high", "urgent")
+MESSAGE_TYPES: Final = ("chat", "notification", "text", "email")
+
+REQUIRED: Final[dict[str, str]] = {"user": "userId", "client": "clientId", "channel": "channelId"}
+"""The field that a target type can't do without."""
+
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "title": (str,),
+    "content": (str,),
+    "icon": (str,),
+    "category": (str,),
+    "actionUrl": (str,),
+    "sound": (str,),
+    "tags": (list,),
+    "displayDuration": (int, float),
+    "metadata": (dict,),
+    "ttl": (int, float),
+    "deliverAfter": (int, float),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a template made of an event, for each log that it goes to. Times in seconds."""
+
+    places: tuple[tuple[str, Target], ...]
+    payload: dict[str, Any]
+    ttl: float | None
+    deliver_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled template: a function per field."""
+
+    name: str
+    kind: MappingKind
+    target_type: TargetType
+    fields: Mapping[str, Renderer]
+
+    def render(self, event: Mapping[str, Any], default_tenant: str) -> Rendered:
+        """Fill the template; raises :class:`RenderError` naming the field where the event doesn't fit."""
+        values: dict[str, Any] = {}
+        for name, field in self.fields.items():
+            try:
+                values[name] = field(event)
+            except RenderError as error:
+                raise RenderError(f"{self.name}: {name}: {error}") from error
+        _check(self.name, values)
+        detail = event["detail"]
+        tenant = values.get("tenantId") or detail.get("tenantId") or detail.get("clientId") or default_tenant
+        try:
+            places = tuple(self._places(values, str(tenant)))
+        except Refusal as refusal:
+            raise RenderError(f"{self.name}: {refusal}") from refusal
+        payload = {name: values[name] for name in CONTENT if values.get(name) is not None}
+        if self.target_type == "channel":
+            payload["channelId"] = values["channelId"]
+        return Rendered(places, payload, values.get("ttl"), values.get("deliverAfter") or 0)
+
+    def _places(self, values: Mapping[str, Any], tenant: str) -> list[tuple[str, Target]]:
+        match self.target_type:
+            case "user":
+                return [(tenant, Target.of("user", values["userId"]))]
+            case "channel":
+                return [(tenant, Target.of("channel", values["channelId"]))]
+            case "client":
+                client = Target.of("client", values["clientId"])
+                if values.get("targetUserIds") is None:
+                    return [(client.id, client)]
+                users = dict.fromkeys(_ids(self.name, "targetUserIds", values["targetUserIds"]))
+                return [(client.id, Target.of("user", user)) for user in users]
+            case "broadcast":
+                if values.get("targetClientIds") is None:
+                    return [(EVERYBODY, BROADCAST)]
+                clients = dict.fromkeys(_ids(self.name, "targetClientIds", values["targetClientIds"]))
+                return [(client, Target.of("client", client)) for client in clients]
+
+
+def check_field(name: str, value: Any) -> str | None:
+    """What is wrong with a field's final value, or None."""
+    if name == "priority" and value not in PRIORITIES:
+        return f"priority must be one of {', '.join(PRIORITIES)}, not {value!r}"
+    if name == "messageType" and value not in MESSAGE_TYPES:
+        return f"messageType must be one of {', '.join(MESSAGE_TYPES)}, not {value!r}"
+    wanted = _TYPES.get(name)
+    if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
+        return f"{name} must be {' or '.join(kind.__name__ for kind in wanted)}, not {type(value).__name__}"
+    return None
+
+
+def _check(template: str, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        fault = check_field(name, value) if value is not None else None
+        if fault is not None:
+            raise RenderError(f"{template}: {fault}")
+
+
+def _ids(template: str, name: str, value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise RenderError(f"{template}: {name} must be a list of ids, not {type(value).__name__}")
+    return value
