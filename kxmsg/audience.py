@@ -8,7 +8,7 @@ from kxmsg.model.connection import Place, Post, Subscriber
 from kxmsg.model.envelope import Bundle, Entry
 from kxmsg.model.target import BROADCAST, EVERYBODY, Target, TargetType
 
-SHARDS: Final[dict[TargetType, int]] = {"user": 1, "channel": 1, "client": 1, "broadcast": 16}
+SHARDS: Final[dict[TargetType, int]] = {"user": 1, "channel": 1, "client": 1, "broadcast": 4}
 """Partitions that a target's subscribers are spread over; with more than one, each is fanned out on its own."""
 
 

@@ -122,6 +122,10 @@ class EventBus(Protocol):
         """Put events; id and time are given here, once. When it returns, all but the failures are durable."""
         ...
 
+    def matches(self, source: str, detail_type: str) -> bool:
+        """False only where no rule can take such an event, so that it need not even be made."""
+        ...
+
 
 # ---------------------------------------------------------------------------------------------------- tables
 
@@ -199,7 +203,7 @@ TransactItem: TypeAlias = Put | Update | Delete | Check
 class Query:
     """Items of one partition in sort-key order.
 
-    ``begins`` or ``after``/``first``/``last`` narrow the sort key (``first`` and ``last`` inclusive).
+    ``begins``, or ``first`` and ``last`` (inclusive), narrow the sort key.
     ``index`` names a secondary index, whose key attributes are ``{index}pk`` and ``{index}sk``.
     ``limit`` counts items read; a page also ends at about 1 MB. ``cursor`` continues a page's.
     ``fields`` keeps only these attributes (pk and sk always). ``consistent`` is refused on an index.

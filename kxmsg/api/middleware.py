@@ -27,13 +27,13 @@ SECURITY_HEADERS: Final = {
 }
 """Defaults; an answer that sets one of them keeps its own."""
 
-_CORRELATION_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_CORRELATION_ID: Final = re.compile(r"[\x20-\x7e]{1,128}")
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, section 3.2; ids of zeros are invalid."""
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
-_larger_bodies: Final[dict[Callable[..., Any], int]] = {}
+_body_limits: Final[dict[object, int]] = {}
 
 _log = get_logger(__name__)
 
@@ -101,7 +101,7 @@ class BodyLimit:
 
         async def receive_up_to_limit() -> Message:
             nonlocal count
-            limit = _larger_bodies.get(scope.get("endpoint", _unlimited), MAX_BODY)
+            limit = _body_limits.get(scope.get("endpoint"), MAX_BODY)
             if size > limit:
                 raise _too_large(limit)
             message = await receive()
@@ -111,3 +111,29 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_up_to_limit, send)
+
+
+def body_limit(limit: int) -> Callable[[_Endpoint], _Endpoint]:
+    """Decorates an endpoint whose bodies may have ``limit`` bytes, such as one that takes attachments."""
+
+    def remember(endpoint: _Endpoint) -> _Endpoint:
+        _body_limits[endpoint] = limit
+        return endpoint
+
+    return remember
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"the body is longer than {limit} bytes")
+
+
+def _accepted(pattern: re.Pattern[str], value: str | None) -> str | None:
+    return value if value is not None and pattern.fullmatch(value) else None
+
+
+def _template(scope: Scope) -> str:
+    """The path with its parameters' names in place of their values: a route knows no prefix of its router."""
+    if "route" not in scope:
+        return "unmatched"
+    names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
+    return "/".join(names.get(part, part) for part in scope["path"].split("/"))

@@ -28,7 +28,7 @@ def encode_parcel(parcel: Parcel) -> bytes:
 
 def decode_parcel(body: bytes) -> Parcel:
     """The parcel of a message body; raises :class:`Poison` where it is none."""
-    return _decode(body, "a parcel", _parcel_from)
+    return decode(body, "a parcel", _parcel_from)
 
 
 def encode_bundle(bundle: Bundle) -> bytes:
@@ -38,7 +38,7 @@ def encode_bundle(bundle: Bundle) -> bytes:
 
 def decode_bundle(body: bytes) -> Bundle:
     """The bundle of a message body; raises :class:`Poison` where it is none."""
-    return _decode(body, "a bundle", bundle_from)
+    return decode(body, "a bundle", bundle_from)
 
 
 def envelope_fields(envelope: Envelope) -> dict[str, Any]:
@@ -115,7 +115,8 @@ def _parcel_from(fields: dict[str, Any]) -> Parcel:
     )
 
 
-def _decode(body: bytes, what: str, build: Callable[[dict[str, Any]], _T]) -> _T:
+def decode(body: bytes, what: str, build: Callable[[dict[str, Any]], _T]) -> _T:
+    """What ``build`` makes of a body of our version; raises :class:`Poison`, saying that it is not ``what``."""
     try:
         fields = orjson.loads(body)
         if fields["v"] != VERSION:

@@ -8,10 +8,10 @@ from itertools import islice
 from sqlite3 import Connection
 from typing import Final
 
-from kxmsg.embedded.aws_like import AwsLike, LaggingRelation
 from kxmsg.embedded.conditions import check_update, holds, reads_attributes, updated
 from kxmsg.embedded.engine import Engine
 from kxmsg.embedded.items import TRANSACTION_BYTES, TRANSACTION_ITEMS, check_key, decode
+from kxmsg.embedded.mishaps import AwsLike, LaggingRelation
 from kxmsg.embedded.relations import BODY, Relation, Row
 from kxmsg.embedded.views import View
 from kxmsg.errors import BackendError, CancelReason, ConditionFailed, Permanent, TransactionCancelled, Transient

@@ -5,10 +5,10 @@ import resource
 import signal
 import socket
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Final
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from kxmsg.errors import StartError
 from kxmsg.gateway.http import HttpProtocol
@@ -23,6 +23,8 @@ from kxmsg.telemetry import get_logger
 
 KEEP_ALIVE: Final = 75
 """Seconds that an idle connection of the management API is kept."""
+
+BACKLOG: Final = 2048
 
 _log = get_logger(__name__)
 
@@ -78,24 +80,29 @@ class GatewayServer:
             timeout_keep_alive=KEEP_ALIVE,
         )
         config.load()
-        # Started and shut down by its parts: Server.serve() would take the process's signal handlers.
-        self._server = uvicorn.Server(config)
-        self._server.lifespan = config.lifespan_class(config)
-        self._server.lifespan.state["registry"] = self._registry
-        await self._server.startup(sockets=[listener])
-        self._sweep = asyncio.get_running_loop().create_task(self._registry.sweep())
+        # uvicorn's protocols without its Server, which takes the process's signal handlers and polls while it stops.
+        self._http = ServerState()
+        state = {"registry": self._registry}
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            lambda: HttpProtocol(config, self._http, state), sock=listener, backlog=BACKLOG
+        )
+        self._sweep = loop.create_task(self._registry.sweep())
         _log.info("gateway listening", host=self._host, port=self._port, name=self._registry.name)
 
     async def stop(self, budget: float = 10) -> None:
         """Take no more connections, close those there are with 1001 and report them, within ``budget`` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + budget
-        for server in self._server.servers:
-            server.close()
+        self._listener.close()
         await self._registry.drain(budget)
         self._sweep.cancel()
-        self._server.config.timeout_graceful_shutdown = max(1, int(deadline - loop.time()))
-        await self._server.shutdown()
+        for connection in tuple(self._http.connections):
+            connection.shutdown()
+        if self._http.tasks:
+            await asyncio.wait(self._http.tasks, timeout=max(0, deadline - loop.time()))
+        for connection in tuple(self._http.connections):
+            connection.transport.abort()
         _log.info("gateway stopped", name=self._registry.name)
 
 
@@ -136,7 +143,7 @@ async def serve(
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise StartError(
             f"gateway: can't listen on {host}:{port} ({error.strerror}); free it or set KXMSG_GATEWAY_PORT"

@@ -6,13 +6,13 @@ Requests carry a SigV4 signature for the service ``execute-api``; a stage before
 import asyncio
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
-from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from starlette.types import Receive, Scope, Send
 
 from kxmsg.embedded import batch
 from kxmsg.errors import InvalidInput, Refusal, TooLarge
@@ -63,8 +63,7 @@ class Management:
         self._credentials = {known.access_key: known for known in credentials}
         self._region = region
 
-    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        assert scope["type"] == "http"  # noqa: S101  upgrades never get here, and lifespan is off
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             reply = await self._route(scope, receive)
         except SignatureRefused as refusal:
@@ -83,7 +82,7 @@ class Management:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body, "more_body": False})
 
-    async def _route(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Reply:
+    async def _route(self, scope: Scope, receive: Receive) -> Reply:
         method, path = scope["method"], scope["path"]
         if method == "GET" and path == "/health":
             return Reply(200, orjson.dumps({"status": "ok", "connections": self._registry.count}))
@@ -98,7 +97,7 @@ class Management:
             return self._post(route[1], body)
         return self._get(route[1]) if method == "GET" else self._delete(route[1])
 
-    async def _verified_body(self, scope: HTTPScope, receive: ASGIReceiveCallable, limit: int) -> bytes:
+    async def _verified_body(self, scope: Scope, receive: Receive, limit: int) -> bytes:
         headers: dict[str, str] = {}
         for raw_name, raw_value in scope["headers"]:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -129,11 +128,13 @@ class Management:
         return GONE
 
     async def _post_many(self, postings: Sequence[batch.Posting]) -> list[list[Outcome]]:
-        frames = [_frame(data) for _, data in postings]
         outcomes: list[list[Outcome]] = []
         written = 0
-        for (connections, _), frame in zip(postings, frames, strict=True):
-            outcomes.append(self._write(connections, frame))
+        for connections, data in postings:
+            try:
+                outcomes.append(self._write(connections, _frame(data)))
+            except InvalidInput:
+                outcomes.append(["failed"] * len(connections))
             written += len(connections)
             if written >= TURN:
                 written = 0
@@ -169,8 +170,7 @@ class Management:
 
 
 def _error(status: int, message: str, error: str) -> Reply:
-    body: Mapping[str, Any] = {"message": message}
-    return Reply(status, orjson.dumps(body), error)
+    return Reply(status, orjson.dumps({"message": message}), error)
 
 
 def _frame(data: bytes) -> bytes:
@@ -185,7 +185,7 @@ def _iso8601(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-async def _read(receive: ASGIReceiveCallable, limit: int) -> bytes:
+async def _read(receive: Receive, limit: int) -> bytes:
     body = bytearray()
     while True:
         message = await receive()

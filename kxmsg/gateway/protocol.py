@@ -279,7 +279,9 @@ class Connection(asyncio.Protocol):
                 break
             if data:
                 self._transport.write(data)
-            else:  # half-closed, so that a client still sending can read the close frame before a reset
+            elif self._wire.close_rcvd is not None:  # nothing more comes
+                self._transport.close()
+            else:  # half-closed, or a client still sending might get a reset before it reads the close frame
                 self._transport.write_eof()
         if self._closing_since is None and self._wire.close_expected():
             self._closing_since = self._loop.time()

@@ -5,6 +5,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from kxmsg.errors import Poison
+
 MAX_REASON: Final = 256
 """Characters of a reason."""
 
@@ -12,13 +14,16 @@ MAX_REASON: Final = 256
 def describe(error: BaseException) -> str:
     """Type and text of ``error`` in one line of at most :data:`MAX_REASON` characters.
 
-    Of a pydantic error the fields and their faults, without the input that its own text quotes.
+    A :class:`Poison` speaks for itself. Of a pydantic error the fields and their faults, without the input that its
+    own text quotes.
     """
     if isinstance(error, ValidationError):
         return shorten(f"{error.title}: {invalid_fields(error)}")
     if isinstance(error, BaseExceptionGroup):
         return shorten(f"{type(error).__name__}: {'; '.join(describe(part) for part in error.exceptions)}")
     text = " ".join(str(error).split())
+    if isinstance(error, Poison) and text:
+        return shorten(text)
     return shorten(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 

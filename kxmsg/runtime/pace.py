@@ -10,6 +10,10 @@ class Pace:
         self.wanted = 1
         self._most = most
 
+    def calm(self) -> None:
+        """Back to one."""
+        self.wanted = 1
+
     def polled(self, asked: int, got: int, *, free: int) -> None:
         """A poll that asked for ``asked`` got ``got``; ``free`` permits are left."""
         if got == asked and free:

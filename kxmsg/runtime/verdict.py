@@ -88,17 +88,14 @@ class Policy:
             if not last_chance:
                 return Sentence("retry", self.backoff.delay(held.delivery.receives - 1, rng), failures=count)
         elif isinstance(error, Poison):
-            return self._give_up(held, str(error) or "Poison", failures.add(ident), last_chance=last_chance)
+            count = failures.add(ident)
         else:
             count = failures.add(ident)
             if count < self.max_failures and not last_chance:
                 return Sentence("retry", self.backoff.delay(count - 1, rng), failures=count)
-        return self._give_up(held, describe(error), count, last_chance=last_chance)
-
-    def _give_up(self, held: Held, reason: str, failures: int, *, last_chance: bool) -> Sentence:
         if self.on_dead == "halt" and held.group and not last_chance:
-            return Sentence("retry", HALT_DELAY, failures=failures)
-        return Sentence("bury", reason=reason, failures=failures)
+            return Sentence("retry", HALT_DELAY, failures=count)
+        return Sentence("bury", reason=describe(error), failures=count)
 
 
 @dataclass(slots=True)

@@ -25,10 +25,10 @@ MAX_CLIENT_ID: Final = 128
 class Entrance:
     """Accepts messages: durable on a queue when :meth:`accept` returns."""
 
-    def __init__(self, channels: Channels, once: Once, sequence: Queue, storage: Queue, clock: Clock) -> None:
+    def __init__(self, channels: Channels, once: Once, queues: Mapping[Ordering, Queue], clock: Clock) -> None:
         self._channels = channels
         self._once = once
-        self._queues: dict[Ordering, Queue] = {"fifo": sequence, "standard": storage}
+        self._queues = queues
         self._clock = clock
 
     async def to_channel(

@@ -68,7 +68,8 @@ def _age(row: tuple[Place, Entry]) -> tuple[int, str]:
 
 
 def _positions(data: Json) -> dict[str, int]:
-    return {key: position for key, position in data.items() if isinstance(position, int)} if isinstance(data, dict) else {}
+    fields = data if isinstance(data, dict) else {}
+    return {key: position for key, position in fields.items() if isinstance(position, int)}
 
 
 def _record(place: Place, entry: Entry) -> dict[str, Any]:

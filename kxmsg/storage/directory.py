@@ -1,6 +1,10 @@
-"""Directory: who belongs to a tenant. Users enter at their first authenticated contact."""
+"""Directory: who belongs to a tenant. Users enter at their first authenticated contact.
+
+The tenants themselves are listed as the users of the reserved one: that is how everybody is found.
+"""
 
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from typing import Final
 
 from kxmsg.errors import ConditionFailed
@@ -12,8 +16,7 @@ from kxmsg.topology import CHANNELS
 
 _KNOWN: Final = 100_000
 
-TENANTS: Final = users_key(EVERYBODY)
-"""The tenants themselves are the members of the reserved one: that is how everybody is listed."""
+_PAGE: Final = 500
 
 
 class Directory:
@@ -29,23 +32,23 @@ class Directory:
         if (tenant, user) in self._known:
             return
         if tenant != EVERYBODY:
-            await self._enter(TENANTS, tenant, None, None)
+            await self._enter(users_key(EVERYBODY), tenant, None, None)
         await self._enter(users_key(tenant), user, name, email)
         self._known[tenant, user] = None
         if len(self._known) > _KNOWN:
             self._known.popitem(last=False)
 
-    async def users(self, tenant: str, *, limit: int, cursor: str | None = None) -> tuple[list[str], str | None]:
-        """A page of a tenant's user ids, and the cursor of the next."""
-        return await self._page(users_key(tenant), limit, cursor)
-
-    async def tenants(self, *, limit: int, cursor: str | None = None) -> tuple[list[str], str | None]:
-        """A page of the tenants that have users, and the cursor of the next."""
-        return await self._page(TENANTS, limit, cursor)
-
-    async def _page(self, pk: str, limit: int, cursor: str | None) -> tuple[list[str], str | None]:
-        page = await self._tables.query(CHANNELS, Query(pk, limit=limit, cursor=cursor, fields=("pk",)))
-        return [item["sk"] for item in page.items], page.cursor
+    async def everyone(self, tenant: str) -> AsyncIterator[str]:
+        """The ids of a tenant's users; of the reserved tenant's, which are the tenants that have users."""
+        cursor: str | None = None
+        while True:
+            query = Query(users_key(tenant), limit=_PAGE, cursor=cursor, fields=("pk",))
+            page = await self._tables.query(CHANNELS, query)
+            for item in page.items:
+                yield item["sk"]
+            cursor = page.cursor
+            if cursor is None:
+                return
 
     async def _enter(self, pk: str, ident: str, name: str | None, email: str | None) -> None:
         item = {"pk": pk, "sk": ident, "name": name, "email": email, "enteredAt": iso(self._clock.now())}

@@ -21,9 +21,9 @@ class Deadlock(RuntimeError):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop that never sleeps: where nothing is ready, its time jumps to the next timer.
 
-    Time starts at 0 and stands still while callbacks run. With a ``seed``, whatever is ready runs in a random order that
-    the seed determines, to explore interleavings. I/O is polled but given no time while a timer is set. Work handed to
-    an executor runs at once, on this thread, as another thread would bring real time and real chance in.
+    Time starts at 0 and stands still while callbacks run. With a ``seed``, whatever is ready runs in a random order
+    that the seed determines, to explore interleavings. I/O is polled but given no time while a timer is set. Work
+    handed to an executor runs at once, on this thread: another one would bring in real time and real chance.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -66,7 +66,7 @@ class VirtualClock:
 
 
 def run(coro: Coroutine[Any, Any, T], *, seed: int | None = None) -> T:
-    """Run a coroutine to its end in virtual time, as :func:`asyncio.run` does in real time. Raises :class:`Deadlock`."""
+    """As :func:`asyncio.run`, in virtual time. Raises :class:`Deadlock`."""
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(seed)) as runner:
         return runner.run(coro)
 

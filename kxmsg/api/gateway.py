@@ -1,0 +1,51 @@
+"""The integration routes: what a gateway tells of its connections, in API Gateway's proxy shape. Closed to all else."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import Field
+
+from kxmsg.api.deps import Answer, Body, Product
+from kxmsg.api.security import gateway_only
+from kxmsg.services.sessions import ConnectRequest
+
+router = APIRouter(prefix="/_gateway", include_in_schema=False, dependencies=[Depends(gateway_only)])
+
+
+class ProxyEvent(Body):
+    """What API Gateway sends to an integration."""
+
+    request_context: dict[str, Any]
+    headers: dict[str, str] = Field(default_factory=dict)
+    query_string_parameters: dict[str, str] | None = None
+    body: str | None = None
+
+    @property
+    def connection(self) -> str:
+        return str(self.request_context["connectionId"])
+
+
+@router.post("/connect")
+async def connect(event: ProxyEvent, app: Product) -> Answer:
+    """200 lets the connection in; anything else is what the client is told instead."""
+    request = ConnectRequest(
+        connection=event.connection,
+        gateway=str(event.request_context["domainName"]),
+        query=event.query_string_parameters or {},
+        headers={name.lower(): value for name, value in event.headers.items()},
+    )
+    await app.sessions.connect(request)
+    return {"success": True}
+
+
+@router.post("/default")
+async def frame(event: ProxyEvent, app: Product) -> Response:
+    """The body of the answer is the frame to send back."""
+    return Response(await app.frames.answer(event.connection, event.body or ""), media_type="application/json")
+
+
+@router.post("/disconnect")
+async def disconnect(event: ProxyEvent, app: Product) -> Answer:
+    """The connection is closed already; this only forgets it."""
+    await app.sessions.disconnect(event.connection)
+    return {"success": True}

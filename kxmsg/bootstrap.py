@@ -1,0 +1,252 @@
+"""Composition root: the one place that chooses adapters and puts the parts together."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any
+
+from kxmsg.embedded.backend import EmbeddedBackend
+from kxmsg.embedded.connections import GatewayClient
+from kxmsg.embedded.secrets import LocalSecrets
+from kxmsg.errors import StartError
+from kxmsg.model.envelope import Ordering
+from kxmsg.ports import BlobStore, Clock, ConnectionGateway, EventBus, Key, Queue, Tables, Topic
+from kxmsg.services.announcer import Announcer
+from kxmsg.services.channels import ChannelService
+from kxmsg.services.delivery import Delivery
+from kxmsg.services.entrance import Entrance
+from kxmsg.services.identity import StaticKeys, TokenVerifier, key_source
+from kxmsg.services.inbox import Inbox
+from kxmsg.services.recorder import Recorder
+from kxmsg.services.sessions import Frames, Sessions
+from kxmsg.settings import Settings
+from kxmsg.sigv4 import Credentials
+from kxmsg.storage.channels import Channels
+from kxmsg.storage.connections import Connections
+from kxmsg.storage.directory import Directory
+from kxmsg.storage.due import Due
+from kxmsg.storage.logs import Logs
+from kxmsg.storage.once import Once
+from kxmsg.storage.outbox import Outbox
+from kxmsg.subscriptions import Catalogue, load
+from kxmsg.topology import EVENTS, OUTBOUND, OUTBOUND_FIFO, SEQUENCE, STORAGE, TOPOLOGY, Rule, Topology
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        return time.time()
+
+
+class App:
+    """What a process works with. Each part is made when it is first asked for."""
+
+    def __init__(self, settings: Settings, backend: EmbeddedBackend, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.backend = backend
+
+    @property
+    def topology(self) -> Topology:
+        return self.backend.topology
+
+    @property
+    def tables(self) -> Tables:
+        return self.backend.tables
+
+    @property
+    def blobs(self) -> BlobStore:
+        return self.backend.blobs
+
+    def queue(self, name: str) -> Queue:
+        """The queue of that name, or dead-letter queue of one; raises KeyError."""
+        return self.backend.queue(name)
+
+    def topic(self, name: str) -> Topic:
+        """The topic of that name; raises KeyError."""
+        return self.backend.topic(name)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The compiled subscriptions; raises :class:`~kxmsg.errors.ConfigError` with all mistakes."""
+        return load(self.settings.config)
+
+    @cached_property
+    def bus(self) -> EventBus:
+        rules = [
+            Rule(source or "any", frozenset({source} if source else ()), kinds or frozenset(), EVENTS)
+            for source, kinds in self.catalogue.wanted().items()
+        ]
+        return self.backend.bus(rules)
+
+    @cached_property
+    def secrets(self) -> LocalSecrets:
+        return LocalSecrets(self.settings.data)
+
+    @cached_property
+    def gateway_secrets(self) -> list[str]:
+        """The secrets that integration routes accept, the first of which a gateway sends."""
+        given = [secret.get_secret_value() for secret in self.settings.gateway_secrets]
+        return given or self.secrets.gateway_secrets()
+
+    @cached_property
+    def management_credentials(self) -> Credentials:
+        return Credentials(*self.secrets.management_credentials())
+
+    @cached_property
+    def gateway(self) -> ConnectionGateway:
+        return self._gateway_client
+
+    @cached_property
+    def _gateway_client(self) -> GatewayClient:
+        return GatewayClient(self._gateways(), self.management_credentials)
+
+    @cached_property
+    def verifier(self) -> TokenVerifier:
+        settings = self.settings
+        return TokenVerifier(
+            key_source(settings.jwks) if settings.jwks else StaticKeys(self.secrets.jwks()),
+            issuer=settings.issuer,
+            audience=settings.audience,
+            clock=self.clock,
+            tenant_claims=settings.tenant_claims,
+            role_claims=settings.role_claims,
+        )
+
+    @cached_property
+    def logs(self) -> Logs:
+        days = {"notification": self.settings.notification_ttl_days, "message": self.settings.message_ttl_days}
+        return Logs(self.tables, self.clock, days)
+
+    @cached_property
+    def connections(self) -> Connections:
+        return Connections(self.tables, self.clock)
+
+    @cached_property
+    def channels(self) -> Channels:
+        return Channels(self.tables)
+
+    @cached_property
+    def directory(self) -> Directory:
+        return Directory(self.tables, self.clock)
+
+    @cached_property
+    def due(self) -> Due:
+        return Due(self.tables, self.clock)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self.tables, self.bus, self.clock)
+
+    @cached_property
+    def entrances(self) -> dict[Ordering, Queue]:
+        """Where envelopes enter to be numbered."""
+        return {"fifo": self.queue(SEQUENCE), "standard": self.queue(STORAGE)}
+
+    @cached_property
+    def entrance(self) -> Entrance:
+        return Entrance(self.channels, Once(self.tables, self.clock), self.entrances, self.clock)
+
+    @cached_property
+    def ordered(self) -> Recorder:
+        """Stores what has an order."""
+        return Recorder(self.logs, self.topic(OUTBOUND_FIFO), self.announcer)
+
+    @cached_property
+    def unordered(self) -> Recorder:
+        """Stores what has none."""
+        return Recorder(self.logs, self.topic(OUTBOUND), self.announcer)
+
+    @cached_property
+    def announcer(self) -> Announcer:
+        return Announcer(self.bus, self.directory, self.channels, self.settings.available_events)
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        return Delivery(self.connections, self.gateway, self.clock)
+
+    @cached_property
+    def channel_service(self) -> ChannelService:
+        return ChannelService(self.channels, self.logs, self.connections, self.outbox, self.clock)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        return Sessions(
+            self.verifier,
+            self.connections,
+            self.channels,
+            self.channel_service,
+            self.directory,
+            self.clock,
+            self.settings.origins,
+        )
+
+    @cached_property
+    def frames(self) -> Frames:
+        return Frames(self.connections, self.logs, self.entrance, self.clock)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self.logs, self.secrets.cursor_key())
+
+    @property
+    def jwks(self) -> Mapping[str, Any] | None:
+        """The key set of local tokens; None where tokens come from elsewhere."""
+        return None if self.settings.jwks else self.secrets.jwks()
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """What must answer before the API can serve, by name."""
+        return {"tables": self._tables_answer, "queues": self._queues_answer}
+
+    async def _tables_answer(self) -> None:
+        for spec in self.topology.tables:
+            await self.tables.get(spec.name, Key("ready", "ready"))
+
+    async def _queues_answer(self) -> None:
+        for queue in self.entrances.values():
+            await queue.depth()
+
+    async def close(self) -> None:
+        """Finish what was begun."""
+        if "_gateway_client" in self.__dict__:
+            await self._gateway_client.close()
+        await self.backend.close()
+
+    def _gateways(self) -> dict[str, str]:
+        settings = self.settings
+        if not settings.gateways:
+            return {settings.gateway_name: f"http://{settings.host}:{settings.gateway_port}"}
+        pairs = [entry.partition("=") for entry in settings.gateways]
+        for name, _, url in pairs:
+            if not name or not url:
+                raise StartError("KXMSG_GATEWAYS: write each gateway as name=url, separated by commas")
+        return {name: url for name, _, url in pairs}
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, topology: Topology = TOPOLOGY) -> AsyncIterator[App]:
+    """The app that the settings describe, closed at the end. Raises :class:`~kxmsg.errors.StartError`."""
+    if settings.backend != "embedded":
+        raise StartError("KXMSG_BACKEND=aws is not available in this version; use embedded")
+    clock = SystemClock()
+    app = App(settings, EmbeddedBackend(settings.data, topology, clock, durability=settings.durability), clock)
+    try:
+        yield app
+    finally:
+        await app.close()
+
+
+def memory_app(
+    *,
+    topology: Topology = TOPOLOGY,
+    clock: Clock | None = None,
+    aws_like: int | None = None,
+    settings: Settings | None = None,
+) -> App:
+    """An app in memory, all on the event loop's thread: for tests and, with a virtual clock, for simulation."""
+    clock = clock or SystemClock()
+    backend = EmbeddedBackend(None, topology, clock, inline=True, aws_like=aws_like)
+    return App(settings or Settings(), backend, clock)

@@ -1,0 +1,40 @@
+"""Codec of the jobs that stages give each other: JSON, version 1."""
+
+from typing import Any
+
+import orjson
+
+from kxmsg.codecs.envelope import VERSION, bundle_fields, bundle_from, decode
+from kxmsg.model.job import Chunk, RenderJob
+
+
+def encode_render_job(job: RenderJob) -> bytes:
+    """One render job as a message body."""
+    fields = {
+        "v": VERSION,
+        "subscription": job.subscription,
+        "index": job.index,
+        "event": job.event,
+        "trace": job.trace,
+        "hops": job.hops,
+    }
+    return orjson.dumps(fields)
+
+
+def decode_render_job(body: bytes) -> RenderJob:
+    """The render job of a message body; raises :class:`~kxmsg.errors.Poison` where it is none."""
+    return decode(body, "a render job", _render_job)
+
+
+def encode_chunk(chunk: Chunk) -> bytes:
+    """One chunk as a message body."""
+    return orjson.dumps({"v": VERSION, "shard": chunk.shard, **bundle_fields(chunk.bundle)})
+
+
+def decode_chunk(body: bytes) -> Chunk:
+    """The chunk of a message body; raises :class:`~kxmsg.errors.Poison` where it is none."""
+    return decode(body, "a chunk", lambda fields: Chunk(fields["shard"], bundle_from(fields)))
+
+
+def _render_job(fields: dict[str, Any]) -> RenderJob:
+    return RenderJob(fields["subscription"], fields["index"], fields["event"], fields["trace"], fields["hops"])

@@ -1,0 +1,83 @@
+"""The embedded backend as a whole: every port, on one folder or in memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from kxmsg.embedded.mishaps import AwsLike
+from kxmsg.embedded.blobs import EmbeddedBlobs
+from kxmsg.embedded.bus import EmbeddedBus
+from kxmsg.embedded.engine import Engine
+from kxmsg.embedded.queues import EmbeddedQueue
+from kxmsg.embedded.tables import EmbeddedTables
+from kxmsg.embedded.topics import EmbeddedTopic
+from kxmsg.embedded.wake import Wake
+from kxmsg.ports import Clock, EventBus
+from kxmsg.topology import QueueSpec, Rule, Topology
+
+
+class EmbeddedBackend:
+    """Queues, topics, tables and files of ``folder``; of memory where that is None.
+
+    ``inline`` does all work on the event loop's thread, for virtual time. ``aws_like`` is a seed: everything is then
+    as unkind as AWS may be.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        topology: Topology,
+        clock: Clock,
+        *,
+        durability: Literal["full", "normal"] = "full",
+        inline: bool = False,
+        aws_like: int | None = None,
+    ) -> None:
+        self.topology = topology
+        self._clock = clock
+        self._unkind = aws_like is not None
+        self._engine = Engine(folder, durability=durability, inline=inline)
+        self._wake = Wake(folder)
+        self._queues: dict[str, EmbeddedQueue] = {}
+        self.tables = EmbeddedTables(
+            self._engine, topology, clock, aws_like=None if aws_like is None else AwsLike(aws_like)
+        )
+        self.blobs = EmbeddedBlobs(folder)
+
+    def queue(self, name: str) -> EmbeddedQueue:
+        """The queue of that name, or dead-letter queue of one; raises KeyError."""
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = EmbeddedQueue(
+                self._engine, self._spec(name), self._clock, self._wake, aws_like=self._unkind
+            )
+            self._queues[name] = queue
+        return queue
+
+    def topic(self, name: str) -> EmbeddedTopic:
+        """The topic of that name; raises KeyError."""
+        spec = next((spec for spec in self.topology.topics if spec.name == name), None)
+        if spec is None:
+            raise KeyError(f"the topology has no topic {name!r}")
+        return EmbeddedTopic(spec, [(self.queue(one.queue), one.filter) for one in self.topology.subscribers(name)])
+
+    def bus(self, rules: Sequence[Rule]) -> EventBus:
+        """The event bus with these rules."""
+        return EmbeddedBus(rules, {rule.queue: self.queue(rule.queue) for rule in rules}, self._clock)
+
+    async def sweep(self) -> int:
+        """Delete what has expired; returns how many items that were."""
+        return await self.tables.sweep()
+
+    async def close(self) -> None:
+        """Finish what was begun and close the files."""
+        await self._wake.close()
+        await self._engine.close()
+
+    def _spec(self, name: str) -> QueueSpec:
+        for spec in self.topology.queues:
+            if name == spec.name:
+                return spec
+            if name == spec.dlq:
+                return QueueSpec(name, visibility=spec.visibility, max_receives=1_000_000)
+        raise KeyError(f"the topology has no queue {name!r}")

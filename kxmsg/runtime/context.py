@@ -1,0 +1,101 @@
+"""Context: what a handler may know and say about the call it is in."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from kxmsg.errors import LeaseLost
+from kxmsg.ports import Clock, Delivery, Queue, Topic
+from kxmsg.runtime.held import Held
+from kxmsg.runtime.trace import trace_of
+from kxmsg.settings import Settings
+from kxmsg.telemetry import get_logger
+from kxmsg.topology import Topology
+
+
+class App(Protocol):
+    """What the runtime needs of the composition root."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def topology(self) -> Topology: ...
+    @property
+    def clock(self) -> Clock: ...
+
+    def queue(self, name: str) -> Queue:
+        """The queue of that logical name."""
+        ...
+
+    def topic(self, name: str) -> Topic:
+        """The topic of that logical name."""
+        ...
+
+
+class Context:
+    """One call of a handler, with one message or, for a batch handler, several.
+
+    ``app``: the composition root, with its queues, topics, tables, clock, settings. ``queue``: where the messages came
+    from. ``deliveries`` and ``messages``: they as received and as decoded, position by position. ``trace``: the
+    ``traceparent`` to send on.
+    """
+
+    __slots__ = ("_batch", "_positions", "_stop", "app", "deliveries", "failures", "messages", "queue", "trace")
+
+    def __init__(self, app: Any, queue: Queue, batch: Sequence[Held], stop: asyncio.Event) -> None:
+        self.app = app
+        self.queue = queue
+        self.deliveries: Sequence[Delivery] = [held.delivery for held in batch]
+        self.messages: Sequence[Any] = ()
+        self.trace = trace_of(self.deliveries)
+        self.failures: dict[int, BaseException] = {}
+        self._batch = batch
+        self._positions: Sequence[int] = range(len(batch))
+        self._stop = stop
+
+    @property
+    def stopping(self) -> bool:
+        """The worker is about to end: finish soon, begin nothing long."""
+        return self._stop.is_set()
+
+    @property
+    def log(self) -> structlog.stdlib.BoundLogger:
+        """A logger whose lines tell worker, queue, message and trace."""
+        return get_logger("kxmsg.worker")
+
+    def fail(self, index: int, error: BaseException) -> None:
+        """The message at ``index`` was not handled: it is retried or dead-lettered, as if ``error`` had been raised.
+
+        On a FIFO queue what follows it in its group goes back as well and should not be handled: see :meth:`blocked`.
+        """
+        self.failures.setdefault(self._positions[index], error)
+
+    def blocked(self, index: int) -> bool:
+        """On a FIFO queue: an earlier message of the same group has failed in this call."""
+        position = self._positions[index]
+        group = self._batch[position].group
+        return bool(group) and any(failed < position and self._batch[failed].group == group for failed in self.failures)
+
+    def check_lease(self, index: int | None = None) -> None:
+        """Call before what can't be undone. Raises :class:`~kxmsg.errors.LeaseLost` where somebody else has it now.
+
+        ``index`` asks about one message, None about all of them.
+        """
+        positions = self._positions if index is None else [self._positions[index]]
+        now = asyncio.get_running_loop().time()
+        for position in positions:
+            held = self._batch[position]
+            if held.lost or now >= held.expires:
+                raise LeaseLost(f"message {held.delivery.id} went back to {self.queue.name}")
+
+    def keep(self, indexes: Sequence[int]) -> None:
+        """Narrow the call to these messages: the others are decided about already."""
+        self._positions = [self._positions[index] for index in indexes]
+        self.deliveries = [self.deliveries[index] for index in indexes]
+
+    def fail_rest(self, error: BaseException) -> None:
+        """Every message that has not failed for a reason of its own has failed with ``error``."""
+        for position in range(len(self._batch)):
+            self.failures.setdefault(position, error)

@@ -1,0 +1,131 @@
+"""Delivery: from committed entries to frames on connections."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from kxmsg.audience import posts
+from kxmsg.codecs import native
+from kxmsg.model.connection import Place, Post, Subscriber
+from kxmsg.model.envelope import Bundle, Entry
+from kxmsg.ports import Clock, ConnectionGateway, Outcome
+from kxmsg.retry import Backoff
+from kxmsg.storage.connections import Connections
+from kxmsg.telemetry import PUSHED, get_logger
+
+YOUNG: Final = 30.0
+"""Seconds in which a connection may be gone only because its ``$connect`` has not been answered yet."""
+
+RETRIES: Final = 3
+
+_BACKOFF: Final = Backoff(base=0.2, cap=2.0)
+
+log = get_logger(__name__)
+
+
+class Delivery:
+    """Pushes bundles to whoever is subscribed to their targets, in order for each connection."""
+
+    def __init__(self, connections: Connections, gateway: ConnectionGateway, clock: Clock) -> None:
+        self._connections = connections
+        self._gateway = gateway
+        self._clock = clock
+
+    async def deliver(self, bundles: Sequence[Bundle], shard: int = 0) -> list[Subscriber]:
+        """Push ``bundles`` to one shard of their targets; returns who was subscribed.
+
+        Live delivery is at most a convenience over the store: a connection that can't be reached is cut, and its
+        client resumes.
+        """
+        reached: list[Subscriber] = []
+        waiting: dict[Place, str | None] = dict.fromkeys(
+            (Place(bundle.tenant, bundle.target) for bundle in bundles), None
+        )
+        while waiting:
+            pages = await asyncio.gather(
+                *(self._connections.subscribers(place, shard, cursor=cursor) for place, cursor in waiting.items())
+            )
+            audience = {place: page[0] for place, page in zip(waiting, pages, strict=True)}
+            await self._push(bundles, audience)
+            reached += [subscriber for subscribers in audience.values() for subscriber in subscribers]
+            waiting = {place: page[1] for place, page in zip(waiting, pages, strict=True) if page[1] is not None}
+        return reached
+
+    async def _push(self, bundles: Sequence[Bundle], audience: dict[Place, list[Subscriber]]) -> None:
+        owed = [
+            post
+            for bundle in bundles
+            if (wanted := audience.get(Place(bundle.tenant, bundle.target)))
+            for post in posts(bundle, wanted, _encode)
+        ]
+        if not owed:
+            return
+        subscribers = {one.connection: one for some in audience.values() for one in some}
+        for attempt in range(RETRIES + 1):
+            outcomes = await self._gateway.post(owed)
+            undone = _undone(owed, outcomes)
+            PUSHED.labels("ok").inc(undone.delivered)
+            await self._cut(undone.broken, subscribers)
+            gone = {one for one in undone.gone if not self._young(subscribers[one])}
+            await self._forget(gone)
+            left = {one: frames for one, frames in undone.frames.items() if one not in gone}
+            if not left:
+                return
+            if attempt == RETRIES:
+                await self._cut(left, subscribers)
+                return
+            await asyncio.sleep(_BACKOFF.ceiling(attempt))
+            owed = [Post(subscribers[one].gateway, [one], frame) for one, frames in left.items() for frame in frames]
+
+    def _young(self, subscriber: Subscriber) -> bool:
+        return self._clock.now() - subscriber.since < YOUNG
+
+    async def _forget(self, connections: Iterable[str]) -> None:
+        for connection in connections:
+            PUSHED.labels("gone").inc()
+            await self._connections.close(connection)
+
+    async def _cut(self, connections: Iterable[str], subscribers: dict[str, Subscriber]) -> None:
+        for connection in connections:
+            PUSHED.labels("cut").inc()
+            outcome = await self._gateway.disconnect(subscribers[connection].gateway, connection)
+            log.info("connection cut", connection=connection, outcome=outcome)
+            await self._connections.close(connection)
+
+
+@dataclass(slots=True)
+class _Undone:
+    """What a round of posts left. ``frames`` is, for each connection, what it has still to get, in order.
+
+    ``broken`` got a frame after one that it did not get: sending on would be out of order.
+    """
+
+    delivered: int = 0
+    frames: dict[str, list[bytes]] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
+
+
+def _undone(owed: Sequence[Post], outcomes: Sequence[Sequence[Outcome]]) -> _Undone:
+    undone = _Undone()
+    for post, results in zip(owed, outcomes, strict=True):
+        for connection, outcome in zip(post.connections, results, strict=True):
+            if outcome != "ok":
+                undone.frames.setdefault(connection, []).append(post.data)
+                if outcome == "gone":
+                    undone.gone.add(connection)
+            else:
+                undone.delivered += 1
+                if connection in undone.frames:
+                    undone.broken.add(connection)
+    for connection in undone.broken:
+        del undone.frames[connection]
+    return undone
+
+
+def _encode(codec: str, bundle: Bundle, entry: Entry) -> bytes:
+    return _CODECS[codec](bundle, entry)
+
+
+_CODECS: Final = {"native": native.frame}

@@ -1,0 +1,1 @@
+"""The stages, one module each, written against kxmsg's public worker API."""

@@ -1,0 +1,39 @@
+"""Scheduler: what is due enters the path, what was owed to the bus is published, what has expired is swept."""
+
+from secrets import token_hex
+
+from kxmsg import Context, Worker
+from kxmsg.bootstrap import App
+from kxmsg.storage.due import SHARDS
+from kxmsg.transport import parcel_messages, send
+
+worker = Worker("scheduler")
+
+_OWNER = token_hex(8)
+
+
+@worker.every(1)
+async def fire(context: Context[App]) -> None:
+    """Send what is due in the shards that this process has leased."""
+    due = context.app.due
+    for shard in range(SHARDS):
+        ripe = await due.ripe(shard)
+        while ripe and await due.lease(shard, _OWNER):
+            for ordering, queue in context.app.entrances.items():
+                envelopes = [item.envelope for item in ripe if item.envelope.ordering == ordering]
+                if envelopes:
+                    await send(queue, parcel_messages(envelopes))
+            await due.done(ripe)
+            ripe = await due.ripe(shard)
+
+
+@worker.every(5)
+async def publish(context: Context[App]) -> None:
+    """Publish events that their writer could not."""
+    await context.app.outbox.sweep()
+
+
+@worker.every(60)
+async def expire(context: Context[App]) -> None:
+    """Delete what has expired; on AWS the tables do that themselves."""
+    await context.app.backend.sweep()
