@@ -48,6 +48,19 @@ class SubscriptionSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """Events of these sources and detail-types (none named: of any) that the bus brings to ``queue``."""
+
+    name: str
+    sources: frozenset[str]
+    detail_types: frozenset[str]
+    queue: str
+
+    def accepts(self, source: str, detail_type: str) -> bool:
+        return source in self.sources and (not self.detail_types or detail_type in self.detail_types)
+
+
+@dataclass(frozen=True, slots=True)
 class TableSpec:
     """A table keyed by ``pk`` and ``sk``, with secondary indexes ``{name}pk``/``{name}sk``, TTL on ``expiresAt``.
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 import orjson
 
-from kxmsg.embedded.aws_like import Whims
+from kxmsg.embedded.whims import Whims
 from kxmsg.embedded.records import Entry, Held, Receipt, Row, Taken
 from kxmsg.ports import Clock, Delivery, Depth
 

@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 
 import orjson
 
-from kxmsg.embedded.aws_like import BATCH_LIMIT as AWS_BATCH_LIMIT
-from kxmsg.embedded.aws_like import Whims
+from kxmsg.embedded.whims import BATCH_LIMIT as AWS_BATCH_LIMIT
+from kxmsg.embedded.whims import Whims
 from kxmsg.embedded.engine import Engine
 from kxmsg.embedded.fifo import FifoMessages
 from kxmsg.embedded.messages import LEASE_LOST, RETENTION, TOO_LONG
@@ -47,7 +47,7 @@ class EmbeddedQueue:
     """SQS semantics on SQLite; see :class:`~kxmsg.ports.Queue`.
 
     ``wake`` is shared by the queues of a process. With ``aws_like`` the queue takes batches of 10 and does what AWS
-    seldom does: :class:`~kxmsg.embedded.aws_like.Whims`, repeatable by ``seed``. A dead-letter queue is like any other,
+    seldom does: :class:`~kxmsg.embedded.whims.Whims`, repeatable by ``seed``. A dead-letter queue is like any other,
     but has none itself.
     """
 

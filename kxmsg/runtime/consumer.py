@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from kxmsg.errors import Transient
 from kxmsg.ports import Delivery, Queue
@@ -24,11 +24,14 @@ from kxmsg.runtime.verdict import OnDead, Policy, Sentence
 from kxmsg.runtime.watchdog import Watchdog
 from kxmsg.telemetry import HANDLING, IN_HAND, RECEIVED, WAITED, bind_log, get_logger, set_trace
 
-Handle = Callable[[Context], Awaitable[None]]
+Handle = Callable[[Context[Any]], Awaitable[None]]
 """What is done with a call's messages: raises, or calls ``context.fail``, for what was not handled."""
 
 GRACE: Final = 1.0
 """Seconds that each step of a drain beyond its budget may take: cancel, settle, release."""
+
+PARALLEL: Final = 4
+"""Calls at once that a batch handler gets at least, so that a slow batch does not hold up the next."""
 
 _CIRCUIT: Final = Backoff(base=1.0, cap=30.0)
 
@@ -111,11 +114,12 @@ class Consumer:
             watchdog=watchdog,
             rng=rng,
         )
-        self._most_calls = max(1, options.concurrency // options.batch)
+        self._most_calls = max(min(PARALLEL, options.concurrency), options.concurrency // options.batch)
         self._running = 0
         self._arrived = 0
         self._parked: tuple[Held, asyncio.TimerHandle] | None = None
         self._stopping = False
+        self._context = copy_context()
         labels = (options.worker, queue.name)
         self._received = RECEIVED.labels(*labels)
         self._waited = WAITED.labels(*labels)
@@ -124,10 +128,9 @@ class Consumer:
 
     def start(self) -> None:
         """Begin to receive."""
-        bind_log(worker=self._options.worker, queue=self._queue.name)
-        self._context = copy_context()
-        self._keeper = self._group.create_task(self._leases.run())
-        self._poller.start()
+        self._context.run(bind_log, worker=self._options.worker, queue=self._queue.name)
+        self._keeper = self._group.create_task(self._leases.run(), context=self._context)
+        self._context.run(self._poller.start)
 
     async def drain(self, budget: Budget) -> None:
         """Receive no more; finish what is in work within the budget; give back the rest; acknowledge; end."""
@@ -145,8 +148,9 @@ class Consumer:
             await self._calls.end(GRACE)
         self._acks.flush()
         await self._upkeep.finish(GRACE)
-        left = in_order(self._leases)
-        if left:
+        if left := in_order(self._leases):
+            for held in left:
+                held.lost = True  # should its handler, which resists being cancelled, still come to an end
             self._upkeep.start(self._settlement.give_back([(held, 0.0) for held in left]))
             await self._upkeep.finish(GRACE)
         await self._upkeep.end(GRACE)
@@ -195,7 +199,7 @@ class Consumer:
         self._calls.start(self._call(batch), context=self._context.copy())
 
     async def _call(self, batch: Sequence[Held]) -> None:
-        context = Context(self._app, self._queue, batch, self._stop)
+        context: Context[App] = Context(self._app, self._stop, self._queue, batch)
         set_trace(context.trace)
         if len(batch) == 1:
             bind_log(messageId=batch[0].delivery.id)
@@ -219,7 +223,7 @@ class Consumer:
             self._settlement.handled(batch)
             self._next()
             return
-        sentences = self._settlement.sentences(batch, errors)
+        sentences = self._settlement.sentences(batch, errors, quiet=self._circuit.is_open)
         if len(errors) < len(batch):
             self._works()
         elif all(isinstance(error, Transient) for error in errors.values()):
@@ -235,14 +239,17 @@ class Consumer:
 
     def _next(self) -> None:
         self._dispatch()
-        if not self._running:  # nothing is about to join the batch
+        if not self._running or self._stopping:  # nothing is about to join the batch, or nothing may wait for it
             self._acks.flush()
 
     def _let_go(self, messages: Sequence[Held]) -> None:
         """These are no longer in hand."""
-        self._leases.remove(messages)
-        self._in_hand.dec(len(messages))
-        self.permits.release(len(messages))
+        gone = [held for held in messages if not held.gone]
+        for held in gone:
+            held.gone = True
+        self._leases.remove(gone)
+        self._in_hand.dec(len(gone))
+        self.permits.release(len(gone))
 
     # ---------------------------------------------------------------- the circuit: when what the handler needs is down
 

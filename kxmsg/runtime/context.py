@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import structlog
+from typing_extensions import TypeVar
 
 from kxmsg.errors import LeaseLost
 from kxmsg.ports import Clock, Delivery, Queue, Topic
@@ -34,26 +35,37 @@ class App(Protocol):
         ...
 
 
-class Context:
-    """One call of a handler, with one message or, for a batch handler, several.
+AppT = TypeVar("AppT", default=Any)
+"""The composition root, as far as a handler knows it: ``Context[App]`` for kxmsg's own, or anything with its parts."""
 
-    ``app``: the composition root, with its queues, topics, tables, clock, settings. ``queue``: where the messages came
-    from. ``deliveries`` and ``messages``: they as received and as decoded, position by position. ``trace``: the
-    ``traceparent`` to send on.
+
+class Context(Generic[AppT]):
+    """One call of a handler, with one message or, for a batch handler, several; of a periodic task, with none.
+
+    ``app``: the composition root, with its queues, topics, tables, clock, settings. ``deliveries`` and ``messages``:
+    the messages as received and as decoded, position by position. ``trace``: the ``traceparent`` to send on.
+    ``failures``: what failed so far, by position among what was received.
     """
 
-    __slots__ = ("_batch", "_positions", "_stop", "app", "deliveries", "failures", "messages", "queue", "trace")
+    __slots__ = ("_batch", "_positions", "_queue", "_stop", "app", "deliveries", "failures", "messages", "trace")
 
-    def __init__(self, app: Any, queue: Queue, batch: Sequence[Held], stop: asyncio.Event) -> None:
+    def __init__(self, app: AppT, stop: asyncio.Event, queue: Queue | None = None, batch: Sequence[Held] = ()) -> None:
         self.app = app
-        self.queue = queue
         self.deliveries: Sequence[Delivery] = [held.delivery for held in batch]
         self.messages: Sequence[Any] = ()
         self.trace = trace_of(self.deliveries)
         self.failures: dict[int, BaseException] = {}
+        self._queue = queue
         self._batch = batch
         self._positions: Sequence[int] = range(len(batch))
         self._stop = stop
+
+    @property
+    def queue(self) -> Queue:
+        """Where the messages came from; a periodic task has none, which raises LookupError."""
+        if self._queue is None:
+            raise LookupError("a periodic task is called for no queue")
+        return self._queue
 
     @property
     def stopping(self) -> bool:

@@ -12,8 +12,9 @@ from kxmsg.ports import Clock, Delivery, Outgoing, Queue
 from kxmsg.retry import Jitter
 from kxmsg.runtime.batches import chunks, repeat
 from kxmsg.runtime.held import Held
+from kxmsg.runtime.trace import ATTRIBUTE
 from kxmsg.runtime.verdict import Sentence
-from kxmsg.telemetry import DEAD, get_logger
+from kxmsg.telemetry import DEAD, current_trace, get_logger
 from kxmsg.times import iso
 
 ABOUT: Final = ("reason", "worker", "sourceQueue", "sourceId", "failures", "receives", "failedAt")
@@ -92,11 +93,13 @@ class DeadLetters:
             "receives": str(delivery.receives),
             "failedAt": iso(self._clock.now()),
         }
+        trace = current_trace()
+        own = {ATTRIBUTE: trace, **delivery.attributes} if trace else delivery.attributes
         return Outgoing(
             delivery.body,
             group=delivery.group,
             dedup=delivery.id if self._dlq.fifo else None,
-            attributes=seal(delivery.attributes, about),
+            attributes=seal(own, about),
         )
 
 

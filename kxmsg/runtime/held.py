@@ -13,6 +13,7 @@ class Held:
 
     ``order`` counts up as messages arrive. ``group`` is empty on a standard queue. ``alone``: it has failed before, so
     it shares a call with no other. ``lost``: its lease ran out, what its handler does counts no more.
+    ``gone``: its permit was given back.
     """
 
     delivery: Delivery
@@ -23,6 +24,7 @@ class Held:
     renew_at: float
     alone: bool = False
     lost: bool = False
+    gone: bool = False
 
 
 def in_order(messages: Iterable[Held]) -> list[Held]:

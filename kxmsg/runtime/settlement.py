@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from kxmsg.errors import Poison
+from kxmsg.errors import Poison, Transient
 from kxmsg.ports import Queue
 from kxmsg.retry import Jitter
 from kxmsg.runtime.acks import Acks
@@ -54,9 +54,14 @@ class Settlement:
             HANDLED.labels(worker, queue.name, outcome) for outcome in ("ok", "retried", "dead", "lost")
         )
 
-    def sentences(self, batch: Sequence[Held], errors: Mapping[int, BaseException]) -> dict[int, Sentence]:
-        """What becomes of those that were not handled, by ``Held.order``; ``errors`` is by position in the call."""
-        self._tell(batch, errors)
+    def sentences(
+        self, batch: Sequence[Held], errors: Mapping[int, BaseException], *, quiet: bool
+    ) -> dict[int, Sentence]:
+        """What becomes of those that were not handled, by ``Held.order``; ``errors`` is by position in the call.
+
+        ``quiet``: during an outage, which was told already, transient causes are not.
+        """
+        self._tell(batch, {at: error for at, error in errors.items() if not (quiet and isinstance(error, Transient))})
         found: dict[int, Sentence] = {}
         for position, held in enumerate(batch):
             if held.lost:
