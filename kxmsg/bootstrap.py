@@ -1,6 +1,5 @@
 """Composition root: the one place that chooses adapters and puts the parts together."""
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -30,14 +29,8 @@ from kxmsg.storage.logs import Logs
 from kxmsg.storage.once import Once
 from kxmsg.storage.outbox import Outbox
 from kxmsg.subscriptions import Catalogue, load
+from kxmsg.telemetry import SystemClock
 from kxmsg.topology import EVENTS, OUTBOUND, OUTBOUND_FIFO, SEQUENCE, STORAGE, TOPOLOGY, Rule, Topology
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> float:
-        return time.time()
 
 
 class App:

@@ -1,5 +1,6 @@
 """Logs, metrics and trace context: the API that every floor may use. Exporters are in ``runtime``."""
 
+import time
 from contextvars import ContextVar
 from secrets import token_hex
 from typing import Any, Final, cast
@@ -34,6 +35,14 @@ CONNECTIONS: Final = Gauge("kxmsg_connections", "Open WebSocket connections", re
 FRAMES: Final = Counter("kxmsg_frames_total", "WebSocket frames", ["direction"], registry=REGISTRY)
 
 _trace: ContextVar[str | None] = ContextVar("kxmsg_trace", default=None)
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return time.time()
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

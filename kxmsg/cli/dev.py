@@ -1,7 +1,6 @@
 """``kxmsg dev``: everything in one process, on the files that separate processes would use."""
 
 import asyncio
-from importlib import import_module
 
 from rich.console import Console
 
@@ -9,13 +8,13 @@ from kxmsg.api.app import create_app
 from kxmsg.api.routes import ROUTERS
 from kxmsg.api.server import ApiServer
 from kxmsg.bootstrap import App, open_app
+from kxmsg.cli.serve import find_worker
 from kxmsg.errors import Conflict
 from kxmsg.gateway.app import GatewayServer
 from kxmsg.gateway.integration import HttpIntegration
 from kxmsg.model.principal import Principal
 from kxmsg.settings import Settings
 from kxmsg.topology import TOPOLOGY
-from kxmsg.worker import Worker
 
 USER, TENANT, CHANNEL = "ana", "acme", "lead-desk"
 """Whom the samples in ``config/`` are for."""
@@ -28,7 +27,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run everything until ``stop`` is set, then end it in order: connections, requests, work in hand."""
     settings = settings.model_copy(update={"stop_timeout": 5 + DRAIN})
     async with open_app(settings) as app:
-        workers = [worker_of(spec.module) for spec in TOPOLOGY.workers]
+        workers = [find_worker(spec.name) for spec in TOPOLOGY.workers]
         count = len(app.catalogue.subscriptions)
         api = ApiServer(create_app(app, ROUTERS), host=settings.host, port=settings.api_port)
         await api.start()
@@ -43,20 +42,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             await gateway.start()
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
-                    group.create_task(worker.run(app, stop))
+                    group.create_task(worker.run(app, stop, heartbeats=settings.data / "health"))
                 await _make_channel(app)
                 _welcome(app, api.port, gateway.port, count)
                 await stop.wait()
                 await gateway.stop(budget=1)
                 await api.stop(budget=1)
-
-
-def worker_of(module: str, name: str = "worker") -> Worker:
-    """The worker that a module defines; raises ImportError, AttributeError, TypeError."""
-    found = getattr(import_module(module), name)
-    if not isinstance(found, Worker):
-        raise TypeError(f"{module}:{name} is not a kxmsg.Worker")
-    return found
 
 
 async def _make_channel(app: App) -> None:

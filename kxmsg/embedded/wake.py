@@ -77,8 +77,9 @@ class Wake:
                 asyncio.get_running_loop().call_soon(self._flush)
             self._pending[name] = None
 
-    def close(self) -> None:
-        """Stop listening."""
+    async def close(self) -> None:
+        """Send what is still to be sent, and stop listening."""
+        self._flush()
         for listener in self._listeners.values():
             if listener.ear is not None and listener.path is not None:
                 asyncio.get_running_loop().remove_reader(listener.ear)
@@ -123,6 +124,8 @@ class Wake:
 
     def _flush(self) -> None:
         names, self._pending = self._pending, {}
+        if not names:
+            return
         if self._sender is None:
             self._sender = socket(AF_UNIX, SOCK_DGRAM)
             self._sender.setblocking(False)

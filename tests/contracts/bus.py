@@ -56,7 +56,9 @@ class BusContract(QueueSuite):
         bus, queues = await make_bus(
             [rule("some", "acme", "Opened", "Closed"), rule("any", "bcme"), rule("other", "acme", queue="other")]
         )
-        events = [Event(*kind, {}) for kind in [("acme", "Opened"), ("acme", "Moved"), ("bcme", "X"), ("ccme", "Opened")]]
+        events = [
+            Event(*kind, {}) for kind in [("acme", "Opened"), ("acme", "Moved"), ("bcme", "X"), ("ccme", "Opened")]
+        ]
         assert await insist(bus.put, events) == []
         kinds = {(event["source"], event["detail-type"]) for event in await self.events(queues["events"])}
         assert kinds == {("acme", "Opened"), ("bcme", "X")}

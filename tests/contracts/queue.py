@@ -189,13 +189,11 @@ class FifoQueueContract(QueueSuite):
         queue, _ = await make("queue.fifo")
         await send(queue, *(Outgoing(b"%d" % number, group="g") for number in range(3)))
         taken = await self.receive(queue)
-        while len(taken) < 2:  # an adapter may deliver fewer than there are
-            await change(queue, taken, 0)
-            taken = await self.receive(queue)
         assert bodies(taken) == [b"0", b"1", b"2"][: len(taken)]
-        await delete(queue, taken[:1])
+        await delete(queue, taken[:-1])
         assert await self.receive(queue) == []
-        await delete(queue, taken[1:])
+        await delete(queue, taken[-1:])
+        assert bodies(await self.receive(queue)) == [b"0", b"1", b"2"][len(taken) :]
 
     async def test_released_messages_come_again_in_order(self, make: MakeQueue) -> None:
         queue, _ = await make("queue.fifo")

@@ -57,7 +57,9 @@ async def change(queue: Queue, deliveries: Sequence[Delivery], seconds: float) -
     return await insist(queue.change_visibility, [(delivery.receipt, seconds) for delivery in deliveries])
 
 
-async def insist(call: Callable[[Sequence[object]], Awaitable[list[Failure]]], batch: Sequence[object]) -> list[Failure]:
+async def insist(
+    call: Callable[[Sequence[object]], Awaitable[list[Failure]]], batch: Sequence[object]
+) -> list[Failure]:
     """Repeat a batch call with what failed for no fault of its own. Positions of failures are those of the batch."""
     lasting: list[Failure] = []
     pending = list(range(len(batch)))

@@ -29,7 +29,8 @@ class TopicContract(QueueSuite):
 
     async def test_a_filter_passes_only_the_values_that_it_lists(self, make_topic: MakeTopic) -> None:
         topic, (sockets, urgent) = await make_topic(
-            "topic", [{"targetChannel": ("WebSocket", "Push")}, {"targetChannel": ("WebSocket",), "priority": ("urgent",)}]
+            "topic",
+            [{"targetChannel": ("WebSocket", "Push")}, {"targetChannel": ("WebSocket",), "priority": ("urgent",)}],
         )
         messages = [
             Outgoing(b"low", attributes={"targetChannel": "WebSocket", "priority": "low"}),

@@ -80,9 +80,10 @@ async def test_stopping_does_not_outlast_its_budget(gateway: Gateway) -> None:
         await asyncio.Event().wait()
 
     gateway.integration.disconnect = stuck  # type: ignore[method-assign]  # what this test is about
-    await gateway.upgraded()
+    _, writer, _ = await gateway.upgraded()
     async with asyncio.timeout(2):
         await gateway.server.stop(budget=0.05)
+    writer.close()
 
 
 async def test_a_client_accepted_while_stopping_is_refused_and_reported(gateway: Gateway) -> None:

@@ -17,6 +17,7 @@ class Api:
     """A stand-in for the API: records the calls, answers what ``respond`` says."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.calls: list[tuple[str, str | None, Any]] = []
         self.respond: Respond = self._ok
 
@@ -86,13 +87,16 @@ async def test_an_api_that_is_down_answers_503_and_is_logged_once(api: Api, unus
 
 
 async def test_an_api_that_does_not_answer_in_time_answers_503(api: Api) -> None:
+    release = asyncio.Event()
+
     async def respond(request: web.Request) -> web.StreamResponse:
-        await asyncio.Event().wait()
+        await release.wait()
         return web.Response()
 
     api.respond = respond
     async with HttpIntegration(api.url, "s", timeout=0.05) as integration:
         assert (await integration.connect({})).status == 503
+    release.set()
 
 
 async def test_a_disconnection_is_told_again_until_it_is_heard(api: Api) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from jwt.algorithms import ECAlgorithm
 
 from kxmsg.errors import Unavailable
 from kxmsg.services.identity import CachedKeys, StaticKeys, key_source
@@ -65,14 +66,9 @@ def test_parse_keeps_public_signature_keys_alone() -> None:
 
 def test_parse_leaves_private_parts_out() -> None:
     """A file that holds the whole key is used as if it held the public half."""
-    whole = json.loads(jwk_with_private_part())
+    whole = {**json.loads(ECAlgorithm.to_jwk(EC_KEY)), "kid": "ec"}
+    assert "d" in whole
     assert not hasattr(parse_keys({"keys": [whole]})["ec"].key, "private_numbers")
-
-
-def jwk_with_private_part() -> str:
-    from jwt.algorithms import ECAlgorithm
-
-    return json.dumps({**json.loads(ECAlgorithm.to_jwk(EC_KEY)), "kid": "ec"})
 
 
 @pytest.mark.parametrize("document", [{}, {"keys": []}, {"keys": {}}, {"keys": "x"}, [], "x", None])
@@ -258,21 +254,24 @@ async def url() -> AsyncIterator[str]:
     async def huge(_: web.Request) -> web.Response:
         return web.Response(body=b" " * (MAX_BYTES + 1))
 
+    over = asyncio.Event()
+
     async def never(_: web.Request) -> web.Response:
-        await asyncio.Event().wait()
-        raise AssertionError
+        await over.wait()
+        return web.Response()
 
     app = web.Application()
     app.router.add_get("/jwks.json", good)
     app.router.add_get("/moved", moved)
     app.router.add_get("/huge", huge)
     app.router.add_get("/never", never)
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0][:2]
     yield f"http://{host}:{port}"
+    over.set()
     await runner.cleanup()
 
 

@@ -1,0 +1,5 @@
+"""``python -m kxmsg.cli``."""
+
+from kxmsg.cli.main import main
+
+main()
