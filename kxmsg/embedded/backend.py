@@ -71,7 +71,7 @@ class EmbeddedBackend:
 
     async def close(self) -> None:
         """Finish what was begun and close the files."""
-        self._wake.close()
+        await self._wake.close()
         await self._engine.close()
 
     def _spec(self, name: str) -> QueueSpec:

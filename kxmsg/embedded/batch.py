@@ -7,7 +7,7 @@ a list of outcomes per entry.
 
 import struct
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast, get_args
 
 import orjson
 
@@ -24,7 +24,7 @@ Posting: TypeAlias = tuple[list[str], bytes]
 
 _LENGTH: Final = struct.Struct("!I")
 OVERHEAD: Final = _LENGTH.size + len("[]")
-_OUTCOMES: Final = frozenset(("ok", "gone", "busy", "failed"))
+_OUTCOMES: Final = get_args(Outcome)
 
 
 def entry(connections: Sequence[str], size: int) -> bytes:
@@ -63,8 +63,14 @@ def parse(body: bytes) -> list[Posting]:
 def parse_outcomes(body: bytes, counts: Sequence[int]) -> list[list[Outcome]]:
     """The answer, for entries of so many connections each. Raises ``ValueError`` where it does not fit them."""
     answer = orjson.loads(body)
-    if not isinstance(answer, list) or [len(part) for part in answer if isinstance(part, list)] != list(counts):
+    fits = (
+        isinstance(answer, list)
+        and len(answer) == len(counts)
+        and all(
+            isinstance(part, list) and len(part) == count and all(outcome in _OUTCOMES for outcome in part)
+            for part, count in zip(answer, counts, strict=True)
+        )
+    )
+    if not fits:
         raise ValueError("the answer does not fit the request")
-    if not all(outcome in _OUTCOMES for part in answer for outcome in part):
-        raise ValueError("the answer has an outcome that is not one")
-    return answer
+    return cast("list[list[Outcome]]", answer)
