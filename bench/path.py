@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import orjson
 
 from bench.clients import connect
-from bench.stack import Stack
+from bench.stack import cpu
 from kxmsg.bootstrap import open_app
 from kxmsg.model.event import Event
+from kxmsg.testing.stack import Stack
 
 TEXT = "Trail lamp was handed to Northwind Post and should arrive on Tuesday between nine and noon."
 
@@ -86,7 +87,7 @@ async def burst(stack: Stack, kind: str, users: Sequence[tuple[str, str]], event
     await audience.join(stack, users)
     async with open_app(stack.settings) as app:
         audience.reset()
-        before, started = stack.cpu(), time.perf_counter()
+        before, started = cpu(stack), time.perf_counter()
         made = [_event(kind, users, number) for number in range(events)]
         limit = app.bus.batch_limit
         batches = iter([made[start : start + limit] for start in range(0, events, limit)])
@@ -98,11 +99,11 @@ async def burst(stack: Stack, kind: str, users: Sequence[tuple[str, str]], event
         await asyncio.gather(*(emit() for _ in range(4)))
         await audience.wait(events * fan)
         seconds = time.perf_counter() - started
-    after = stack.cpu()
+    after = cpu(stack)
     audience.leave()
     frames = events * fan
-    cpu = {name: (after[name] - before[name]) / frames * 1e6 for name in after}
-    return Throughput(events, frames, seconds, cpu)
+    spent = {name: (after[name] - before[name]) / frames * 1e6 for name in after}
+    return Throughput(events, frames, seconds, spent)
 
 
 async def steady(stack: Stack, users: Sequence[tuple[str, str]], rate: float, seconds: float) -> Latency:

@@ -15,7 +15,7 @@ from kxmsg.services.announcer import Announcer
 from kxmsg.services.channels import ChannelService
 from kxmsg.services.delivery import Delivery
 from kxmsg.services.entrance import Entrance
-from kxmsg.services.identity import StaticKeys, TokenVerifier, key_source
+from kxmsg.services.identity import CachedKeys, StaticKeys, TokenVerifier, key_source
 from kxmsg.services.inbox import Inbox
 from kxmsg.services.recorder import Recorder
 from kxmsg.services.sessions import Frames, Sessions
@@ -97,10 +97,14 @@ class App:
         return GatewayClient(self._gateways(), self.management_credentials)
 
     @cached_property
+    def _issuer_keys(self) -> CachedKeys | None:
+        return key_source(self.settings.jwks) if self.settings.jwks else None
+
+    @cached_property
     def verifier(self) -> TokenVerifier:
         settings = self.settings
         return TokenVerifier(
-            key_source(settings.jwks) if settings.jwks else StaticKeys(self.secrets.jwks()),
+            self._issuer_keys or StaticKeys(self.secrets.jwks()),
             issuer=settings.issuer,
             audience=settings.audience,
             clock=self.clock,
@@ -192,7 +196,8 @@ class App:
     @property
     def checks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What must answer before the API can serve, by name."""
-        return {"tables": self._tables_answer, "queues": self._queues_answer}
+        keys = {"keys": self._issuer_keys.ready} if self._issuer_keys else {}
+        return {"tables": self._tables_answer, "queues": self._queues_answer, **keys}
 
     async def _tables_answer(self) -> None:
         for spec in self.topology.tables:
@@ -206,6 +211,8 @@ class App:
         """Finish what was begun."""
         if "_gateway_client" in self.__dict__:
             await self._gateway_client.close()
+        if self.__dict__.get("_issuer_keys") is not None:
+            await self._issuer_keys.close()
         await self.backend.close()
 
     def _gateways(self) -> dict[str, str]:

@@ -43,11 +43,16 @@ class Batch:
 
     waiting: list[Envelope]
     stored: dict[str, Entry] = field(default_factory=dict)
+    repeated: set[str] = field(default_factory=set)
+    """Ids that stood in the log already, perhaps with another content than the envelope brings now."""
 
     @classmethod
     def fold(cls, envelopes: Sequence[Envelope]) -> "Batch":
-        """Equal ids are one entry."""
-        return cls(list({envelope.id: envelope for envelope in envelopes}.values()))
+        """Equal ids are one entry, the first of them."""
+        first: dict[str, Envelope] = {}
+        for envelope in envelopes:
+            first.setdefault(envelope.id, envelope)
+        return cls(list(first.values()))
 
     def numbered(self, head: Head) -> list[Entry]:
         """The numbers that the next transaction would give."""
@@ -63,6 +68,7 @@ class Batch:
         for envelope in self.waiting:
             if envelope.id in sequences:
                 self.stored[envelope.id] = Entry(sequences[envelope.id], envelope)
+                self.repeated.add(envelope.id)
         self.waiting = [envelope for envelope in self.waiting if envelope.id not in sequences]
 
     def entries(self) -> tuple[Entry, ...]:

@@ -39,8 +39,10 @@ class Settings(BaseSettings):
         default_factory=list,
         description="Allow-list of gateways, name=url, comma-separated; default: gateway_name on host and port.",
     )
-    gateway_secrets: list[SecretStr] = Field(
-        default_factory=list, description="JSON list of up to two secrets of the integration routes; made on first use."
+    gateway_secrets: list[Annotated[SecretStr, Field(min_length=16)]] = Field(
+        default_factory=list,
+        max_length=2,
+        description="JSON list of one or two secrets (two while rotating) of the integration routes; made on first use.",
     )
 
     jwks: str | None = Field(None, description="URL or file of the JWKS; default: the key in the data folder.")

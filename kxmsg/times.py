@@ -9,8 +9,10 @@ def iso(epoch: float) -> str:
 
 
 def epoch_of(text: str, default: float) -> float:
-    """Epoch seconds of an ISO-8601 time; ``default`` where it is none."""
+    """Epoch seconds of an ISO-8601 time, UTC where it names no zone; ``default`` where it is none since 1970."""
     try:
-        return datetime.fromisoformat(text).timestamp()
+        time = datetime.fromisoformat(text)
     except ValueError:
         return default
+    epoch = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return epoch if epoch >= 0 else default

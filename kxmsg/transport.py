@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from kxmsg.codecs.envelope import encode_bundle, encode_parcel
 from kxmsg.errors import Permanent, Transient
 from kxmsg.keys import derived_id, group_id, tenant_group
 from kxmsg.model.envelope import Bundle, Envelope, Parcel
+from kxmsg.model.event import Event
 from kxmsg.model.target import Target
-from kxmsg.ports import Failure, Outgoing, Queue, Topic
+from kxmsg.ports import EventBus, Failure, Outgoing, Queue, Topic
 from kxmsg.retry import Backoff
+
+T = TypeVar("T")
 
 ATTEMPTS: Final = 5
 
@@ -49,7 +52,7 @@ def bundle_messages(bundle: Bundle) -> list[Outgoing]:
         half = len(bundle.entries) // 2
         first, second = bundle.only(bundle.entries[:half]), bundle.only(bundle.entries[half:])
         return [*bundle_messages(first), *bundle_messages(second)]
-    first_entry, last_entry = bundle.entries[0], bundle.entries[-1]
+    first_entry = bundle.entries[0]
     attributes = {
         "targetChannel": "WebSocket",
         "tenantId": bundle.tenant,
@@ -59,7 +62,7 @@ def bundle_messages(bundle: Bundle) -> list[Outgoing]:
     if first_entry.envelope.trace is not None:
         attributes["traceparent"] = first_entry.envelope.trace
     if bundle.ordering == "fifo":
-        dedup = derived_id(0, bundle.epoch, first_entry.sequence, last_entry.sequence, len(bundle.entries))
+        dedup = derived_id(0, bundle.epoch, *(entry.sequence for entry in bundle.entries))
         return [Outgoing(body, group_id(bundle.tenant, bundle.target), dedup, attributes=attributes)]
     return [Outgoing(body, tenant_group(bundle.tenant), attributes=attributes)]
 
@@ -78,6 +81,11 @@ async def publish_all(topic: Topic, messages: Sequence[Outgoing]) -> list[Failur
     return await _deliver(topic.publish, f"topic {topic.name}", topic.batch_limit, messages)
 
 
+async def put_all(bus: EventBus, events: Sequence[Event]) -> list[Failure]:
+    """Put any number of events on the bus; as :func:`send_all`."""
+    return await _deliver(bus.put, "the event bus", bus.batch_limit, events)
+
+
 async def send(queue: Queue, messages: Sequence[Outgoing]) -> None:
     """Send messages that came from one request; raises Permanent where the queue can't take one at all."""
     for failure in await send_all(queue, messages):
@@ -85,10 +93,10 @@ async def send(queue: Queue, messages: Sequence[Outgoing]) -> None:
 
 
 async def _deliver(
-    send_batch: Callable[[Sequence[Outgoing]], Awaitable[list[Failure]]],
+    send_batch: Callable[[Sequence[T]], Awaitable[list[Failure]]],
     name: str,
     limit: int,
-    messages: Sequence[Outgoing],
+    messages: Sequence[T],
 ) -> list[Failure]:
     lost: list[Failure] = []
     waiting = list(range(len(messages)))
@@ -107,14 +115,14 @@ async def _deliver(
     return lost
 
 
-def _next_batch(messages: Sequence[Outgoing], waiting: Sequence[int], limit: int) -> tuple[list[int], list[int]]:
+def _next_batch(messages: Sequence[T], waiting: Sequence[int], limit: int) -> tuple[list[int], list[int]]:
     """Positions to send now, and the rest: of what is ordered, one message of each group at a time."""
     part: list[int] = []
     rest: list[int] = []
     groups: set[str] = set()
     for position in waiting:
         message = messages[position]
-        ordered = message.group if message.dedup is not None else None
+        ordered = message.group if isinstance(message, Outgoing) and message.dedup is not None else None
         if len(part) == limit or ordered in groups:
             rest.append(position)
             if ordered is not None:

@@ -7,6 +7,7 @@ from kxmsg.audience import SHARDS
 from kxmsg.bootstrap import App
 from kxmsg.codecs.job import encode_chunk
 from kxmsg.keys import derived_id, group_id
+from kxmsg.model.connection import Place
 from kxmsg.model.envelope import Bundle
 from kxmsg.model.job import Chunk
 from kxmsg.ports import Outgoing
@@ -43,8 +44,9 @@ async def push_chunk(chunks: list[Chunk], context: Context[App]) -> None:
 async def _deliver(bundles: Sequence[Bundle], shard: int, app: App) -> None:
     reached = await app.delivery.deliver(bundles, shard)
     for bundle in bundles:
-        if shard == 0:
-            await app.announcer.available(bundle, [(bundle.tenant, one.user) for one in reached])
+        subscribers = reached[Place(bundle.tenant, bundle.target)]
+        if shard == 0 or app.settings.available_events == "connected":
+            await app.announcer.available(bundle, [(one.tenant, one.user) for one in subscribers])
 
 
 def _message(chunk: Chunk) -> Outgoing:

@@ -47,8 +47,8 @@ async def on_invalid_request(request: Request, error: RequestValidationError) ->
 
 async def on_http_error(request: Request, error: HTTPException) -> Response:
     """What the framework refuses: no such route, wrong method, unreadable or too large body."""
-    status = HTTPStatus(error.status_code)
-    code = _CODES.get(status) or status.phrase.lower().replace(" ", "_")
+    status = error.status_code
+    code = _CODES.get(status) or HTTPStatus(status).phrase.lower().replace(" ", "_")
     return error_response(
         status, code, str(error.detail), correlation_id=correlation_id(request), headers=error.headers
     )

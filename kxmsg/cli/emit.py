@@ -97,7 +97,6 @@ def _line(file: Path, number: int, line: bytes) -> Any:
 def _event(file: Path, fields: Any) -> Event:
     match fields:
         case {"source": str(source), "detail-type": str(kind), "detail": dict(detail), **rest}:
-            resources = rest.get("resources", [])
-            return Event(source, kind, detail, time=str(rest.get("time", "")), resources=tuple(resources))
+            return Event(source, kind, detail, time=str(rest.get("time", "")))
         case _:
             raise ConfigError([f"{file}: an event needs source, detail-type and detail (an object)"])

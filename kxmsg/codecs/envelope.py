@@ -1,15 +1,18 @@
 """The one codec of everything that travels between stages: JSON, version 1."""
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import orjson
 
 from kxmsg.errors import Poison, Refusal
-from kxmsg.model.envelope import Bundle, Entry, Envelope, Parcel
+from kxmsg.model.envelope import Bundle, Entry, Envelope, Kind, Ordering, Parcel
 from kxmsg.model.target import Target
 
 VERSION: Final = 1
+
+_KINDS: Final = frozenset(get_args(Kind))
+_ORDERINGS: Final = frozenset(get_args(Ordering))
 
 _T = TypeVar("_T")
 
@@ -23,7 +26,7 @@ def encode_parcel(parcel: Parcel) -> bytes:
         "ordering": parcel.ordering,
         "envelopes": [envelope_fields(envelope) for envelope in parcel.envelopes],
     }
-    return orjson.dumps(fields)
+    return encode(fields)
 
 
 def decode_parcel(body: bytes) -> Parcel:
@@ -33,7 +36,7 @@ def decode_parcel(body: bytes) -> Parcel:
 
 def encode_bundle(bundle: Bundle) -> bytes:
     """One bundle as a message body."""
-    return orjson.dumps({"v": VERSION, **bundle_fields(bundle)})
+    return encode({"v": VERSION, **bundle_fields(bundle)})
 
 
 def decode_bundle(body: bytes) -> Bundle:
@@ -66,16 +69,19 @@ def envelope_fields(envelope: Envelope) -> dict[str, Any]:
 
 
 def envelope_from(fields: dict[str, Any]) -> Envelope:
-    """The inverse of :func:`envelope_fields`."""
+    """The inverse of :func:`envelope_fields`; raises ValueError, TypeError, KeyError or a Refusal."""
     get = fields.get
+    kind, payload = fields["kind"], fields["payload"]
+    if kind not in _KINDS or not isinstance(payload, dict):
+        raise ValueError("kind or payload is none")
     return Envelope(
-        id=fields["id"],
-        tenant=fields["tenant"],
+        id=_text(fields, "id"),
+        tenant=_text(fields, "tenant"),
         target=Target.parse(fields["target"]),
-        kind=fields["kind"],
-        ordering=fields["ordering"],
-        payload=fields["payload"],
-        created_at=fields["createdAt"],
+        kind=kind,
+        ordering=_ordering(fields),
+        payload=payload,
+        created_at=_number(fields, "createdAt"),
         content_type=get("contentType", "application/json"),
         origin=get("origin"),
         trace=get("trace"),
@@ -96,23 +102,58 @@ def bundle_fields(bundle: Bundle) -> dict[str, Any]:
 
 
 def bundle_from(fields: dict[str, Any]) -> Bundle:
-    """The inverse of :func:`bundle_fields`."""
+    """The inverse of :func:`bundle_fields`; raises as :func:`envelope_from`."""
     return Bundle(
-        tenant=fields["tenant"],
+        tenant=_text(fields, "tenant"),
         target=Target.parse(fields["target"]),
-        ordering=fields["ordering"],
-        epoch=fields["epoch"],
-        entries=tuple(Entry(entry["sequence"], envelope_from(entry)) for entry in fields["entries"]),
+        ordering=_ordering(fields),
+        epoch=_text(fields, "epoch"),
+        entries=tuple(Entry(_number(entry, "sequence"), envelope_from(entry)) for entry in fields["entries"]),
     )
 
 
 def _parcel_from(fields: dict[str, Any]) -> Parcel:
-    return Parcel(
-        tenant=fields["tenant"],
+    parcel = Parcel(
+        tenant=_text(fields, "tenant"),
         target=Target.parse(fields["target"]),
-        ordering=fields["ordering"],
+        ordering=_ordering(fields),
         envelopes=tuple(map(envelope_from, fields["envelopes"])),
     )
+    home = parcel.tenant, parcel.target
+    if not parcel.envelopes or any((one.tenant, one.target) != home for one in parcel.envelopes):
+        raise ValueError("a parcel holds envelopes of its own target, at least one")
+    if any(one.kind == "signal" for one in parcel.envelopes):
+        raise ValueError("a signal is never stored")
+    return parcel
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields[name]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be text")
+    return value
+
+
+def _number(fields: dict[str, Any], name: str) -> int:
+    value = fields[name]
+    if not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number")
+    return value
+
+
+def _ordering(fields: dict[str, Any]) -> Ordering:
+    ordering: Ordering = fields["ordering"]
+    if ordering not in _ORDERINGS:
+        raise ValueError("ordering is none")
+    return ordering
+
+
+def encode(fields: dict[str, Any]) -> bytes:
+    """A message body; raises :class:`Poison` where the values are no JSON, or nested too deeply for it."""
+    try:
+        return orjson.dumps(fields)
+    except orjson.JSONEncodeError as error:
+        raise Poison(f"can't be put on a queue: {error}") from error
 
 
 def decode(body: bytes, what: str, build: Callable[[dict[str, Any]], _T]) -> _T:

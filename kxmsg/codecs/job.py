@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import orjson
-
-from kxmsg.codecs.envelope import VERSION, bundle_fields, bundle_from, decode
+from kxmsg.codecs.envelope import VERSION, bundle_fields, bundle_from, decode, encode
 from kxmsg.model.job import Chunk, RenderJob
 
 
 def encode_render_job(job: RenderJob) -> bytes:
-    """One render job as a message body."""
+    """One render job as a message body; raises :class:`~kxmsg.errors.Poison` for an event nested too deeply."""
     fields = {
         "v": VERSION,
         "subscription": job.subscription,
@@ -18,7 +16,7 @@ def encode_render_job(job: RenderJob) -> bytes:
         "trace": job.trace,
         "hops": job.hops,
     }
-    return orjson.dumps(fields)
+    return encode(fields)
 
 
 def decode_render_job(body: bytes) -> RenderJob:
@@ -28,7 +26,7 @@ def decode_render_job(body: bytes) -> RenderJob:
 
 def encode_chunk(chunk: Chunk) -> bytes:
     """One chunk as a message body."""
-    return orjson.dumps({"v": VERSION, "shard": chunk.shard, **bundle_fields(chunk.bundle)})
+    return encode({"v": VERSION, "shard": chunk.shard, **bundle_fields(chunk.bundle)})
 
 
 def decode_chunk(body: bytes) -> Chunk:
@@ -37,4 +35,7 @@ def decode_chunk(body: bytes) -> Chunk:
 
 
 def _render_job(fields: dict[str, Any]) -> RenderJob:
-    return RenderJob(fields["subscription"], fields["index"], fields["event"], fields["trace"], fields["hops"])
+    job = RenderJob(fields["subscription"], fields["index"], fields["event"], fields["trace"], fields["hops"])
+    if not isinstance(job.index, int) or not isinstance(job.event["detail"], dict):
+        raise ValueError("index must be a number, event an event")
+    return job

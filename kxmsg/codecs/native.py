@@ -42,7 +42,7 @@ def frame(bundle: Bundle, entry: Entry) -> bytes:
             "metadata": payload.get("metadata", {}),
         }
     else:
-        fields = {"type": "message", "messageId": envelope.id, **payload}
+        fields = {**payload, "type": "message", "messageId": envelope.id}
     fields["timestamp"] = iso(envelope.created_at / 1000)
     fields["targetKey"] = bundle.target.key
     fields["epoch"] = bundle.epoch

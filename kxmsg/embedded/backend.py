@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from kxmsg.embedded.mishaps import AwsLike
 from kxmsg.embedded.blobs import EmbeddedBlobs
 from kxmsg.embedded.bus import EmbeddedBus
 from kxmsg.embedded.engine import Engine
+from kxmsg.embedded.mishaps import AwsLike
 from kxmsg.embedded.queues import EmbeddedQueue
 from kxmsg.embedded.tables import EmbeddedTables
 from kxmsg.embedded.topics import EmbeddedTopic
@@ -35,7 +35,7 @@ class EmbeddedBackend:
     ) -> None:
         self.topology = topology
         self._clock = clock
-        self._unkind = aws_like is not None
+        self._seed = aws_like
         self._engine = Engine(folder, durability=durability, inline=inline)
         self._wake = Wake(folder)
         self._queues: dict[str, EmbeddedQueue] = {}
@@ -48,9 +48,7 @@ class EmbeddedBackend:
         """The queue of that name, or dead-letter queue of one; raises KeyError."""
         queue = self._queues.get(name)
         if queue is None:
-            queue = EmbeddedQueue(
-                self._engine, self._spec(name), self._clock, self._wake, aws_like=self._unkind
-            )
+            queue = EmbeddedQueue(self._engine, self._spec(name), self._clock, self._wake, aws_like=self._unkind)
             self._queues[name] = queue
         return queue
 
@@ -79,5 +77,5 @@ class EmbeddedBackend:
             if name == spec.name:
                 return spec
             if name == spec.dlq:
-                return QueueSpec(name, visibility=spec.visibility, max_receives=1_000_000)
+                return QueueSpec(name, visibility=spec.visibility)
         raise KeyError(f"the topology has no queue {name!r}")

@@ -111,8 +111,6 @@ class _Sender:
                 return "ok"
             case 410:
                 return "gone"
-            case 429:
-                return "busy"
         return "failed"
 
     async def close(self) -> None:
@@ -188,7 +186,7 @@ class _Sender:
                 gateway=self._name,
                 reason=response.headers.get("x-amzn-errortype"),
             )
-        elif response.status not in (200, 204, 410, 429):
+        elif response.status not in (200, 204, 410):
             _log.error("gateway refused the request", gateway=self._name, status=response.status)
         return response.status, answer
 

@@ -118,7 +118,8 @@ class Database:
     def _bound_log(self, connection: sqlite3.Connection) -> None:
         """The automatic checkpoint never waits for readers, so that overlapping ones could make the log grow on."""
         if self._path:
-            with contextlib.suppress(FileNotFoundError):  # nothing was ever written
+            # the log may not exist yet; and the commit stands whatever becomes of this
+            with contextlib.suppress(FileNotFoundError, sqlite3.Error):
                 if self._path.with_name(f"{self._path.name}-wal").stat().st_size > WAL_LIMIT:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
@@ -150,6 +151,7 @@ class Database:
             lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 self._acquire(lock)
+                path.touch(mode=0o600)  # the log's files take the mode of this one
                 with contextlib.closing(_connect(path)) as connection:
                     connection.execute("PRAGMA journal_mode=WAL")
                     connection.executescript(self.schema)

@@ -1,11 +1,11 @@
 """Engine: SQLite off the event loop, a database per file, its writes committed in groups."""
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal, TypeVar
@@ -180,8 +180,8 @@ def _resolve(group: list[_Job], outcomes: list[Any]) -> None:
     for job, outcome in zip(group, outcomes, strict=True):
         loops.setdefault(job.loop, []).append((job.future, outcome))
     for loop, settled in loops.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(partial(_settle, settled))
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, settled)
 
 
 def _settle(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:

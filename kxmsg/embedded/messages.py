@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final
 
 import orjson
 
-from kxmsg.embedded.whims import Whims
 from kxmsg.embedded.records import Entry, Held, Receipt, Row, Taken
+from kxmsg.embedded.whims import Whims
 from kxmsg.ports import Clock, Delivery, Depth
 
 RETENTION: Final = 14 * 86_400.0

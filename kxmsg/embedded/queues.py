@@ -11,14 +11,14 @@ from typing import Final, TypeVar
 
 import orjson
 
-from kxmsg.embedded.whims import BATCH_LIMIT as AWS_BATCH_LIMIT
-from kxmsg.embedded.whims import Whims
 from kxmsg.embedded.engine import Engine
 from kxmsg.embedded.fifo import FifoMessages
 from kxmsg.embedded.messages import LEASE_LOST, RETENTION, TOO_LONG
 from kxmsg.embedded.records import Entry, Receipt, Taken
 from kxmsg.embedded.standard import StandardMessages
 from kxmsg.embedded.wake import Wake
+from kxmsg.embedded.whims import BATCH_LIMIT as AWS_BATCH_LIMIT
+from kxmsg.embedded.whims import Whims
 from kxmsg.errors import BackendError
 from kxmsg.ports import Clock, Delivery, Depth, Failure, Outgoing
 from kxmsg.telemetry import get_logger
@@ -83,6 +83,8 @@ class EmbeddedQueue:
         return failures
 
     async def receive(self, limit: int, *, wait: float, visibility: float) -> list[Delivery]:
+        if limit < 1:
+            raise ValueError(f"{self.name}: a receive takes at least one message, not {limit}")
         limit = min(limit, self.batch_limit)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait

@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
             )
             self._opening = True
             self._pace()
-            self._registry.spawn(self._connect(response, query, headers))
+            self._registry.spawn(self, self._connect(response, query, headers))
 
     async def _connect(self, response: Response, query: str, headers: dict[str, str]) -> None:
         answer = await self._registry.integration.connect(self.peer.connect(query, headers))
@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
     def _work(self) -> None:
         if not self._working:
             self._working = True
-            self._registry.spawn(self._handle())
+            self._registry.spawn(self, self._handle())
 
     async def _handle(self) -> None:
         """Hand on what is in the inbox, in order, and after it the end."""
@@ -319,7 +319,7 @@ _REFUSALS: Final = frozenset(status.value for status in http.HTTPStatus if statu
 
 
 def _unavailable(connection: str, own_id: str | int | None) -> dict[str, str | int]:
-    """The error frame of CONTRACT's native protocol, for a message that the API did not take."""
+    """The native protocol's error frame, for a message that the API did not take."""
     frame: dict[str, str | int] = {
         "type": "error",
         "code": "unavailable",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kxmsg.gateway.integration import Integration
@@ -60,16 +61,17 @@ class Registry:
         if not self._sockets:
             self._empty.set()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a connection's work; :meth:`drain` waits for it."""
+    def spawn(self, connection: "Connection", work: Coroutine[Any, Any, None]) -> None:
+        """Run a connection's work, which :meth:`drain` waits for. Should it raise, the connection is cut."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, connection))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, connection: "Connection", task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("connection's work failed", exc_info=error)
+            _log.error("connection cut: its work failed", exc_info=error)
+            connection.abort()
 
     async def sweep(self) -> None:
         """Close what is idle, old or stalled, for ever."""

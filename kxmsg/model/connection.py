@@ -32,6 +32,7 @@ class Subscriber:
 
     connection: str
     gateway: str
+    tenant: str
     user: str
     codec: str
     since: float

@@ -50,13 +50,16 @@ class Acks:
         self._scope.start(self._delete(batch))
 
     async def _delete(self, batch: Sequence[Held]) -> None:
-        failed = await repeat(
-            self._queue.delete,
-            [held.delivery.receipt for held in batch],
-            limit=len(batch),
-            until=min(held.expires for held in batch),
-            rng=self._rng,
-        )
+        try:
+            failed = await repeat(
+                self._queue.delete,
+                [held.delivery.receipt for held in batch],
+                limit=len(batch),
+                until=min(held.expires for held in batch),
+                rng=self._rng,
+            )
+        finally:
+            self._done(batch)
         for position, failure in failed.items():
             _log.warning(
                 "not acknowledged, it will come again",
@@ -64,4 +67,3 @@ class Acks:
                 code=failure.code,
                 error=failure.message,
             )
-        self._done(batch)

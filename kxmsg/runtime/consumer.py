@@ -33,6 +33,9 @@ GRACE: Final = 1.0
 PARALLEL: Final = 4
 """Calls at once that a batch handler gets at least, so that a slow batch does not hold up the next."""
 
+LONGEST_PROBE: Final = 900.0
+"""Seconds since its receipt for which a message is kept in hand to probe with."""
+
 _CIRCUIT: Final = Backoff(base=1.0, cap=30.0)
 
 _log = get_logger("kxmsg.runtime")
@@ -117,7 +120,7 @@ class Consumer:
         self._most_calls = max(min(PARALLEL, options.concurrency), options.concurrency // options.batch)
         self._running = 0
         self._arrived = 0
-        self._parked: tuple[Held, asyncio.TimerHandle] | None = None
+        self._parked: dict[Held, asyncio.TimerHandle] = {}
         self._stopping = False
         self._context = copy_context()
         labels = (options.worker, queue.name)
@@ -137,17 +140,16 @@ class Consumer:
         self._stopping = True
         await self._poller.stop(GRACE)
         waiting = self._backlog.clear()
-        if self._parked is not None:
-            held, timer = self._parked
+        for held, timer in self._parked.items():
             timer.cancel()
-            waiting.insert(0, held)
+            waiting.append(held)
         if waiting:
             self._upkeep.start(self._settlement.give_back([(held, 0.0) for held in in_order(waiting)]))
         if not await self._calls.finish(budget.left()):
             _log.warning("handlers did not end in time and are cancelled", calls=len(self._calls))
             await self._calls.end(GRACE)
         self._acks.flush()
-        await self._upkeep.finish(GRACE)
+        await self._upkeep.finish(max(GRACE, budget.left()))
         if left := in_order(self._leases):
             for held in left:
                 held.lost = True  # should its handler, which resists being cancelled, still come to an end
@@ -215,18 +217,19 @@ class Consumer:
             context.fail_rest(error)
         self._handling.observe(self._loop.time() - started)
         self._running -= 1
-        self._finish(batch, context.failures)
+        self._finish(batch, context)
 
-    def _finish(self, batch: Sequence[Held], errors: Mapping[int, BaseException]) -> None:
-        if not errors and not any(held.lost for held in batch):
+    def _finish(self, batch: Sequence[Held], context: Context[Any]) -> None:
+        errors = context.failures
+        if not errors and not context.undecodable and not any(held.lost for held in batch):
             self._works()
             self._settlement.handled(batch)
             self._next()
             return
-        sentences = self._settlement.sentences(batch, errors, quiet=self._circuit.is_open)
-        if len(errors) < len(batch):
+        sentences = self._settlement.sentences(batch, context, quiet=self._circuit.is_open)
+        if len(errors) + len(context.undecodable) < len(batch):
             self._works()
-        elif all(isinstance(error, Transient) for error in errors.values()):
+        elif errors and all(isinstance(error, Transient) for error in errors.values()):
             self._fails(batch, sentences)
         self._settle(batch, sentences)
 
@@ -257,29 +260,44 @@ class Consumer:
         if self._circuit.succeeded():
             _log.info("handling again")
             self._poller.circuit_closed()
-            self._unpark()
+            for held in list(self._parked):
+                self._unpark(held)
 
     def _fails(self, batch: Sequence[Held], sentences: dict[int, Sentence]) -> None:
-        """A whole call failed for a transient cause. Once that is the rule, one message is kept to probe with."""
+        """A whole call failed for a transient cause. Once that is the rule, a few are kept to probe with."""
         if self._circuit.failed():
             _log.error("nothing can be handled; probing from now on")
             self._poller.circuit_opened()
             delay = self._circuit.delay(self._rng)
             if waiting := self._backlog.clear():
                 self._upkeep.start(self._settlement.give_back([(held, delay) for held in waiting]))
-        if self._circuit.is_open and self._parked is None and not self._stopping and not batch[0].lost:
-            sentences[batch[0].order] = Sentence("park", delay=self._circuit.delay(self._rng))
+        if self._circuit.wants_probe and not self._stopping:
+            for held in batch:
+                sentence = sentences.get(held.order)
+                if sentence is not None and self._may_park(held, sentence):
+                    sentences[held.order] = Sentence("park", delay=self._circuit.delay(self._rng))
+                    break
+
+    def _may_park(self, held: Held, sentence: Sentence) -> bool:
+        """Not for ever: its fault may be its own after all, and another worker may have more luck."""
+        return (
+            sentence.kind in ("retry", "bury")
+            and not sentence.unseen
+            and self._loop.time() - held.received < LONGEST_PROBE
+        )
 
     def _park(self, held: Held) -> None:
         """Keep it in hand, so that a long outage costs it no receives, and try it again after a while."""
-        self._parked = held, self._loop.call_later(self._circuit.delay(self._rng), self._unpark)
+        timer = self._loop.call_later(self._circuit.delay(self._rng), self._unpark, held)
+        self._parked[held] = timer
+        self._circuit.probes = len(self._parked)
 
-    def _unpark(self) -> None:
-        if self._parked is not None and not self._stopping:
-            held, timer = self._parked
-            timer.cancel()
-            self._parked = None
-            if held.lost:
-                self._settle([held], {held.order: Sentence("drop")})
-            else:
-                self._begin([held])
+    def _unpark(self, held: Held) -> None:
+        if self._stopping:  # the drain gives it back
+            return
+        self._parked.pop(held).cancel()
+        self._circuit.probes = len(self._parked)
+        if held.lost:
+            self._settle([held], {held.order: Sentence("drop")})
+        else:
+            self._begin([held])

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol
 import structlog
 from typing_extensions import TypeVar
 
-from kxmsg.errors import LeaseLost
+from kxmsg.errors import LeaseLost, Poison
 from kxmsg.ports import Clock, Delivery, Queue, Topic
 from kxmsg.runtime.held import Held
 from kxmsg.runtime.trace import trace_of
@@ -44,10 +44,22 @@ class Context(Generic[AppT]):
 
     ``app``: the composition root, with its queues, topics, tables, clock, settings. ``deliveries`` and ``messages``:
     the messages as received and as decoded, position by position. ``trace``: the ``traceparent`` to send on.
-    ``failures``: what failed so far, by position among what was received.
+    ``failures`` and ``undecodable``: what failed so far, in the handler and before it, by position among what was
+    received.
     """
 
-    __slots__ = ("_batch", "_positions", "_queue", "_stop", "app", "deliveries", "failures", "messages", "trace")
+    __slots__ = (
+        "_batch",
+        "_positions",
+        "_queue",
+        "_stop",
+        "app",
+        "deliveries",
+        "failures",
+        "messages",
+        "trace",
+        "undecodable",
+    )
 
     def __init__(self, app: AppT, stop: asyncio.Event, queue: Queue | None = None, batch: Sequence[Held] = ()) -> None:
         self.app = app
@@ -55,6 +67,7 @@ class Context(Generic[AppT]):
         self.messages: Sequence[Any] = ()
         self.trace = trace_of(self.deliveries)
         self.failures: dict[int, BaseException] = {}
+        self.undecodable: dict[int, Poison] = {}
         self._queue = queue
         self._batch = batch
         self._positions: Sequence[int] = range(len(batch))
@@ -80,7 +93,8 @@ class Context(Generic[AppT]):
     def fail(self, index: int, error: BaseException) -> None:
         """The message at ``index`` was not handled: it is retried or dead-lettered, as if ``error`` had been raised.
 
-        On a FIFO queue what follows it in its group goes back as well and should not be handled: see :meth:`blocked`.
+        On a FIFO queue what follows it in its group goes back and must not be handled in this call: see
+        :meth:`blocked`.
         """
         self.failures.setdefault(self._positions[index], error)
 
@@ -102,12 +116,15 @@ class Context(Generic[AppT]):
             if held.lost or now >= held.expires:
                 raise LeaseLost(f"message {held.delivery.id} went back to {self.queue.name}")
 
-    def keep(self, indexes: Sequence[int]) -> None:
-        """Narrow the call to these messages: the others are decided about already."""
-        self._positions = [self._positions[index] for index in indexes]
-        self.deliveries = [self.deliveries[index] for index in indexes]
+    def keep(self, messages: Sequence[Any], undecodable: dict[int, Poison]) -> None:
+        """These messages were decoded, in order; the others could not be and are not part of the call any more."""
+        self.messages = messages
+        if undecodable:
+            self.undecodable = undecodable
+            self._positions = [position for position in self._positions if position not in undecodable]
+            self.deliveries = [self._batch[position].delivery for position in self._positions]
 
     def fail_rest(self, error: BaseException) -> None:
         """Every message that has not failed for a reason of its own has failed with ``error``."""
-        for position in range(len(self._batch)):
+        for position in self._positions:
             self.failures.setdefault(position, error)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, get_args, get_origin
 
-from kxmsg.errors import ConfigError
+from kxmsg.errors import ConfigError, Poison
 from kxmsg.runtime.consumer import Handle
 from kxmsg.runtime.context import Context
 from kxmsg.runtime.decoders import Decode, decoder
+from kxmsg.runtime.faults import describe
 
 Function = Callable[..., Awaitable[None]]
 """``(message)`` or ``(message, context)``."""
@@ -72,17 +73,15 @@ class Endpoint:
 
     def _decode(self, context: Context[Any]) -> bool:
         messages: list[Any] = []
-        kept: list[int] = []
+        undecodable: dict[int, Poison] = {}
         for index, delivery in enumerate(context.deliveries):
             try:
                 messages.append(self.decode(delivery))
-            except Exception as error:  # a registered decoder may fail in any way, and fails one message only
-                context.fail(index, error)
-            else:
-                kept.append(index)
-        if len(kept) < len(context.deliveries):
-            context.keep(kept)
-        context.messages = messages
+            except Poison as poison:
+                undecodable[index] = poison
+            except Exception as error:  # a registered decoder may fail in any way, and would so again
+                undecodable[index] = Poison(f"can't be decoded: {describe(error)}")
+        context.keep(messages, undecodable)
         return bool(messages)
 
     async def _call(self, context: Context[Any]) -> None:

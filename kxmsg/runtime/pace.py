@@ -25,17 +25,25 @@ class Pace:
 class Circuit:
     """Open after several calls in a row that failed for a transient cause alone: then it is not the messages' fault.
 
-    While it is open the consumer probes, ever more seldom, instead of using up the receives of what is queued.
+    While it is open the consumer probes, ever more seldom, with a few messages that it keeps in hand, instead of using
+    up the receives of all that are queued. ``probes`` counts those.
     """
 
-    def __init__(self, backoff: Backoff, *, threshold: int = 3) -> None:
+    def __init__(self, backoff: Backoff, *, threshold: int = 3, most_probes: int = 5) -> None:
         self._backoff = backoff
         self._threshold = threshold
+        self._most_probes = most_probes
         self._failures = 0
+        self.probes = 0
 
     @property
     def is_open(self) -> bool:
         return self._failures >= self._threshold
+
+    @property
+    def wants_probe(self) -> bool:
+        """It is open, and one message more may be received to probe with: one alone might be at fault itself."""
+        return self.is_open and self.probes < self._most_probes
 
     def failed(self) -> bool:
         """A call failed for a transient cause alone; True if that opened the circuit."""

@@ -87,6 +87,8 @@ class Poller:
                 pulse.rest()
                 if self._circuit.is_open:
                     await pause(self._closed, self._circuit.delay(self._rng))
+                    if self._circuit.is_open and not self._circuit.wants_probe:
+                        continue
                 taken = await self._permits.take(1 if self._circuit.is_open else self._queue.batch_limit)
                 got = 0
                 try:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from kxmsg.errors import Poison, Transient
 from kxmsg.ports import Queue
@@ -10,11 +11,12 @@ from kxmsg.retry import Jitter
 from kxmsg.runtime.acks import Acks
 from kxmsg.runtime.backlog import Backlog
 from kxmsg.runtime.batches import repeat
+from kxmsg.runtime.context import Context
 from kxmsg.runtime.deadletter import DeadLetters
 from kxmsg.runtime.faults import describe, trail
 from kxmsg.runtime.held import Held
 from kxmsg.runtime.leases import Leases
-from kxmsg.runtime.verdict import Failures, Policy, Sentence, runs
+from kxmsg.runtime.verdict import Failures, Policy, Sentence, first_failures, runs
 from kxmsg.telemetry import HANDLED, get_logger
 
 PATIENCE: Final = 5.0
@@ -54,21 +56,23 @@ class Settlement:
             HANDLED.labels(worker, queue.name, outcome) for outcome in ("ok", "retried", "dead", "lost")
         )
 
-    def sentences(
-        self, batch: Sequence[Held], errors: Mapping[int, BaseException], *, quiet: bool
-    ) -> dict[int, Sentence]:
-        """What becomes of those that were not handled, by ``Held.order``; ``errors`` is by position in the call.
+    def sentences(self, batch: Sequence[Held], context: Context[Any], *, quiet: bool) -> dict[int, Sentence]:
+        """What becomes of those that were not handled, by ``Held.order``.
 
         ``quiet``: during an outage, which was told already, transient causes are not.
         """
+        errors = context.failures
         self._tell(batch, {at: error for at, error in errors.items() if not (quiet and isinstance(error, Transient))})
-        found: dict[int, Sentence] = {}
-        for position, held in enumerate(batch):
-            if held.lost:
-                found[held.order] = Sentence("drop")
-            elif position in errors:
-                found[held.order] = self._policy.sentence(held, errors[position], self.failures, self._rng)
-        return found
+        found = {
+            batch[position].order: replace(self._sentence(batch[position], error), unseen=True)
+            for position, error in context.undecodable.items()
+        }
+        for position in first_failures(batch, errors):
+            found[batch[position].order] = self._sentence(batch[position], errors[position])
+        return found | {held.order: Sentence("drop") for held in batch if held.lost}
+
+    def _sentence(self, held: Held, error: BaseException) -> Sentence:
+        return self._policy.sentence(held, error, self.failures, self._rng)
 
     def handled(self, batch: Sequence[Held]) -> None:
         """All of these were handled, and are still ours."""
@@ -84,7 +88,7 @@ class Settlement:
             failed = await self._dead.bury([dead for _, dead in wave])
             for position, (run, (held, sentence)) in enumerate(wave):
                 if position in failed:
-                    run.refuse(self._policy.backoff.delay(sentence.failures, self._rng))
+                    run.refuse(self._policy.backoff.delay(max(0, sentence.failures - 1), self._rng))
                 else:
                     self._buried.inc()
                     self._acknowledge([held])
@@ -106,17 +110,19 @@ class Settlement:
     async def give_back(self, messages: Sequence[tuple[Held, float]]) -> None:
         """Make each visible again after its delay, in this order."""
         self._leases.remove(held for held, _ in messages)
-        failed = await repeat(
-            self._queue.change_visibility,
-            [(held.delivery.receipt, delay) for held, delay in messages],
-            limit=self._queue.batch_limit,
-            until=asyncio.get_running_loop().time() + PATIENCE,
-            rng=self._rng,
-        )
+        try:
+            failed = await repeat(
+                self._queue.change_visibility,
+                [(held.delivery.receipt, delay) for held, delay in messages],
+                limit=self._queue.batch_limit,
+                until=asyncio.get_running_loop().time() + PATIENCE,
+                rng=self._rng,
+            )
+        finally:
+            self._let_go([held for held, _ in messages])
         if failed:
             failure = next(iter(failed.values()))
             _log.warning("not given back; their leases run out", messages=len(failed), error=failure.message)
-        self._let_go([held for held, _ in messages])
 
     def _finish(self, messages: Sequence[Held]) -> None:
         """Handled, but while others were being buried a lease may have gone."""

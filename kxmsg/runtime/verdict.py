@@ -1,7 +1,8 @@
 """Verdict: what becomes of each message after its call. Pure.
 
 A call's messages are split into runs, one per FIFO group (on a standard queue each message is a run of its own). Within
-a run, what follows a message that goes back goes back as well, in order, and nothing of it counts as failed.
+a run, what follows a message that the handler failed goes back, in order, and nothing of it counts as failed: whether
+it was handled is not known.
 """
 
 from collections import OrderedDict
@@ -29,13 +30,15 @@ class Sentence:
     """Of one message that was not handled.
 
     ``retry``: back to its queue for ``delay`` seconds. ``bury``: to the dead-letter queue with ``reason``. ``park``:
-    kept in hand to probe with. ``drop``: its lease was lost, it is no longer ours.
+    kept in hand to probe with. ``drop``: its lease was lost, it is no longer ours. ``unseen``: the handler did not get
+    it, so what follows it in its group was handled all the same.
     """
 
     kind: Literal["retry", "bury", "park", "drop"]
     delay: float = 0.0
     reason: str = ""
     failures: int = 0
+    unseen: bool = False
 
 
 class Failures:
@@ -114,6 +117,7 @@ class Run:
     parked: Held | None = None
     delay: float = 0.0
     _position: int = 0
+    _stopped: bool = False
 
     @property
     def broken(self) -> bool:
@@ -125,15 +129,17 @@ class Run:
         while self._position < len(self.messages):
             held = self.messages[self._position]
             sentence = self.sentences.get(held.order)
-            if sentence is None:
+            if self._stopped:
+                self._break(Sentence("retry"))
+            elif sentence is None:
                 self.handled.append(held)
+                self._position += 1
             elif sentence.kind == "bury":
                 self._position += 1
+                self._stopped = not sentence.unseen
                 return held, sentence
             else:
                 self._break(sentence)
-                return None
-            self._position += 1
         return None
 
     def refuse(self, delay: float) -> None:
@@ -157,6 +163,18 @@ class Run:
         """These follow a message that went back; of them, too, what is lost is no longer ours to give."""
         for held in messages:
             (self.dropped if held.lost else self.back).append(held)
+
+
+def first_failures(batch: Sequence[Held], failed: Iterable[int]) -> list[int]:
+    """Of the positions that failed those that count: on a FIFO queue the first of each group."""
+    groups: set[str] = set()
+    counted: list[int] = []
+    for position in sorted(failed):
+        group = batch[position].group
+        if not group or group not in groups:
+            counted.append(position)
+            groups.add(group)
+    return counted
 
 
 def runs(batch: Sequence[Held], sentences: Mapping[int, Sentence]) -> list[Run]:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, Literal
 
-from kxmsg.errors import Permanent, Transient
+from kxmsg.errors import Permanent
 from kxmsg.model.envelope import Bundle, Entry
 from kxmsg.model.event import OWN_SOURCE, Event
 from kxmsg.model.target import EVERYBODY
@@ -11,6 +11,7 @@ from kxmsg.own_events import AVAILABLE, available, available_to_many, stored
 from kxmsg.ports import EventBus
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.directory import Directory
+from kxmsg.transport import put_all
 
 ONE_BY_ONE: Final = 1000
 """Users of one target who are told one by one; more are told in one event with their count."""
@@ -28,7 +29,7 @@ class Announcer:
         self._mode = mode
 
     async def stored(self, bundles: Sequence[Bundle]) -> None:
-        """Say what was committed. Returns when the bus has it; raises Transient where it would not take it."""
+        """Say what was committed. Returns when the bus has it; raises a BackendError where it would not take it."""
         await self._put([event for bundle in bundles for event in stored(bundle)])
 
     async def available(self, bundle: Bundle, connected: Sequence[tuple[str, str]]) -> None:
@@ -64,11 +65,8 @@ class Announcer:
 
     async def _put(self, events: Sequence[Event]) -> None:
         wanted = [event for event in events if self._bus.matches(event.source, event.detail_type)]
-        limit = self._bus.batch_limit
-        for start in range(0, len(wanted), limit):
-            for failure in await self._bus.put(wanted[start : start + limit]):
-                fault = Transient if failure.retryable else Permanent
-                raise fault(f"the event bus did not take an event: {failure.code}: {failure.message}")
+        for failure in await put_all(self._bus, wanted):
+            raise Permanent(f"the event bus did not take an event: {failure.code}: {failure.message}")
 
 
 def _told(bundle: Bundle, entry: Entry, users: Sequence[tuple[str, str]]) -> list[Event]:

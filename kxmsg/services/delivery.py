@@ -32,23 +32,22 @@ class Delivery:
         self._gateway = gateway
         self._clock = clock
 
-    async def deliver(self, bundles: Sequence[Bundle], shard: int = 0) -> list[Subscriber]:
-        """Push ``bundles`` to one shard of their targets; returns who was subscribed.
+    async def deliver(self, bundles: Sequence[Bundle], shard: int = 0) -> dict[Place, list[Subscriber]]:
+        """Push ``bundles`` to one shard of their targets; returns who was subscribed to each.
 
         Live delivery is at most a convenience over the store: a connection that can't be reached is cut, and its
         client resumes.
         """
-        reached: list[Subscriber] = []
-        waiting: dict[Place, str | None] = dict.fromkeys(
-            (Place(bundle.tenant, bundle.target) for bundle in bundles), None
-        )
+        waiting: dict[Place, str | None] = {Place(bundle.tenant, bundle.target): None for bundle in bundles}
+        reached: dict[Place, list[Subscriber]] = {place: [] for place in waiting}
         while waiting:
             pages = await asyncio.gather(
                 *(self._connections.subscribers(place, shard, cursor=cursor) for place, cursor in waiting.items())
             )
             audience = {place: page[0] for place, page in zip(waiting, pages, strict=True)}
             await self._push(bundles, audience)
-            reached += [subscriber for subscribers in audience.values() for subscriber in subscribers]
+            for place, subscribers in audience.items():
+                reached[place] += subscribers
             waiting = {place: page[1] for place, page in zip(waiting, pages, strict=True) if page[1] is not None}
         return reached
 
@@ -67,7 +66,7 @@ class Delivery:
             undone = _undone(owed, outcomes)
             PUSHED.labels("ok").inc(undone.delivered)
             await self._cut(undone.broken, subscribers)
-            gone = {one for one in undone.gone if not self._young(subscribers[one])}
+            gone = {one for one in undone.gone - undone.broken if not self._young(subscribers[one])}
             await self._forget(gone)
             left = {one: frames for one, frames in undone.frames.items() if one not in gone}
             if not left:

@@ -1,7 +1,8 @@
 """Recorder: number and store, then tell the world. The heart of both the sequence processor and the storage writer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 from kxmsg.errors import KxmsgError, Poison
 from kxmsg.model.envelope import Bundle, Envelope, Parcel
@@ -11,6 +12,8 @@ from kxmsg.services.announcer import Announcer
 from kxmsg.storage.logs import Logs
 from kxmsg.telemetry import APPENDED
 from kxmsg.transport import bundle_messages, publish_all
+
+T = TypeVar("T")
 
 
 class Recorder:
@@ -61,10 +64,23 @@ class Recorder:
             return
         messages = [bundle_messages(bundle) for bundle in bundles]
         position = [index for index, parts in enumerate(messages) for _ in parts]
-        failures, _ = await asyncio.gather(
-            publish_all(self._topic, [message for parts in messages for message in parts]),
-            self._announcer.stored(bundles),
+        published, told = await asyncio.gather(
+            _errors_of(publish_all(self._topic, [message for parts in messages for message in parts])),
+            _errors_of(self._announcer.stored(bundles)),
         )
-        for failure in failures:
+        for failure in published if isinstance(published, list) else ():
             for index in owners[position[failure.index]]:
                 outcomes[index] = Poison(f"stored, but not published: {failure.code}: {failure.message}")
+        for error in (published, told):
+            if isinstance(error, KxmsgError):
+                for indexes in owners:
+                    for index in indexes:
+                        outcomes[index] = outcomes[index] or error
+
+
+async def _errors_of(work: Awaitable[T]) -> T | KxmsgError:
+    """What ``work`` gives or raises: the one beside it is to finish before either is told."""
+    try:
+        return await work
+    except KxmsgError as error:
+        return error

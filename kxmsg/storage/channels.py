@@ -5,15 +5,14 @@ consistent query on a base table.
 """
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 from kxmsg.errors import Conflict, TransactionCancelled
 from kxmsg.keys import RECORD, channel_key, member_key, participant_key
-from kxmsg.model.channel import Channel, ChannelType, Participant
+from kxmsg.model.channel import Channel, Participant
 from kxmsg.ports import ABSENT, Check, Condition, Item, Key, Put, Query, Tables, TransactItem
+from kxmsg.storage.writes import transact
 from kxmsg.topology import CHANNELS
-
-CHANNEL_TYPES: tuple[ChannelType, ...] = get_args(ChannelType)
 
 
 class Channels:
@@ -38,9 +37,12 @@ class Channels:
         for participant in channel.participants:
             items += _membership(channel.tenant, channel.id, participant)
         try:
-            await self._tables.transact(items)
+            await transact(self._tables, items)
         except TransactionCancelled as cancelled:
-            if cancelled.reasons[0].code == "condition":
+            standing = cancelled.reasons[0]
+            if standing.code == "condition":
+                if standing.item == record:  # it was written, but the answer lost
+                    return
                 raise Conflict(f"channel {channel.id} exists already", code="channel_exists") from cancelled
             raise
 
@@ -94,7 +96,7 @@ class Channels:
         first, second = _membership(tenant, channel, participant)
         inactive = Condition(differs={"isActive": True})
         try:
-            await self._tables.transact([alive, Put(CHANNELS, first.item, inactive), second, *with_])
+            await transact(self._tables, [alive, Put(CHANNELS, first.item, inactive), second, *with_])
         except TransactionCancelled as cancelled:
             if cancelled.reasons[1].code == "condition":  # somebody else's call was first
                 return False

@@ -96,7 +96,7 @@ class Connections:
         )
         now = self._clock.now()
         return [
-            Subscriber(row["sk"], row["gateway"], row["user"], row["codec"], row["since"])
+            Subscriber(row["sk"], row["gateway"], row["tenant"], row["user"], row["codec"], row["since"])
             for row in page.items
             if row["expiresAt"] > now
         ], page.cursor
@@ -126,6 +126,7 @@ def _subscriptions(connection: Connection, places: Sequence[Place]) -> list[Put 
         key = _place_key(connection.id, place)
         row = {
             "gateway": connection.gateway,
+            "tenant": connection.tenant,
             "user": connection.user,
             "codec": connection.codec,
             "since": connection.connected_at,

@@ -56,8 +56,8 @@ class Logs:
     async def append(self, tenant: str, target: Target, envelopes: Sequence[Envelope]) -> Bundle:
         """Number and store ``envelopes``, each once, in their order; returns all of them with their numbers.
 
-        An envelope that was stored before keeps its number and is returned all the same, so that what follows
-        the commit happens even if the process died in between. Raises :class:`Poison` where the log can't take
+        An envelope that was stored before keeps its number and is returned all the same, as it was stored, so that
+        what follows the commit happens even if the process died in between. Raises :class:`Poison` where the log can't take
         entries (deleted, or a channel that nobody made), :class:`Transient` after :data:`ATTEMPTS` tries.
         """
         key = log_key(tenant, target)
@@ -76,6 +76,7 @@ class Logs:
                     break
             if not batch.waiting:
                 self._remember(key, head)
+                await self._recall(key, batch)
                 return Bundle(tenant, target, envelopes[0].ordering, head.epoch, batch.entries())
             await asyncio.sleep(_BACKOFF.delay(attempt))
             head = await self.head(tenant, target)
@@ -93,6 +94,8 @@ class Logs:
         reverse: bool = False,
     ) -> list[Entry]:
         """Up to ``limit`` live entries numbered above ``after`` and below ``before``, by number."""
+        if before is not None and before <= after + 1:  # DynamoDB refuses a range that ends before it begins
+            return []
         now = self._clock.now()
         found: list[Entry] = []
         cursor: str | None = None
@@ -104,7 +107,7 @@ class Logs:
                     first=entry_key(after + 1),
                     last=entry_key(before - 1) if before is not None else "E#~",
                     reverse=reverse,
-                    limit=limit - len(found),
+                    limit=limit,
                     cursor=cursor,
                     consistent=True,
                 ),
@@ -113,7 +116,7 @@ class Logs:
             cursor = page.cursor
             if cursor is None:
                 break
-        return found
+        return found[:limit]
 
     async def _try(self, key: str, tenant: str, batch: Batch, head: Head) -> Head | Refused:
         """One transaction: the new head, or what its refusal tells."""
@@ -152,6 +155,14 @@ class Logs:
         keys = [Key(id_key(tenant, envelope.id), RECORD) for envelope in envelopes]
         items = await self._tables.get_many(LOGS, keys, consistent=True)
         return {envelope.id: item["seq"] for envelope, item in zip(envelopes, items, strict=True) if item is not None}
+
+    async def _recall(self, key: str, batch: Batch) -> None:
+        """What was stored before is told as it stands in the log, whatever the repeat says."""
+        entries = [batch.stored[ident] for ident in batch.repeated]
+        if entries:
+            keys = [Key(key, entry_key(entry.sequence)) for entry in entries]
+            items = await self._tables.get_many(LOGS, keys, consistent=True)
+            batch.stored.update((item["id"], _entry(item)) for item in items if item is not None)
 
     def _item(self, key: str, entry: Entry) -> Item:
         fields: dict[str, Any] = envelope_fields(entry.envelope)

@@ -4,7 +4,7 @@ from typing import Final
 
 from kxmsg.errors import ConditionFailed
 from kxmsg.keys import RECORD, idempotency_key
-from kxmsg.ports import ABSENT, Clock, Put, Tables
+from kxmsg.ports import ABSENT, Clock, Condition, Put, Tables
 from kxmsg.topology import CHANNELS
 
 LIFE: Final = 24 * 3600
@@ -20,11 +20,23 @@ class Once:
 
     async def ident(self, tenant: str, user: str, scope: str, fresh: str) -> str:
         """``fresh`` at the first call for ``scope`` (≤ 512 bytes); what it was then, at every further call."""
-        item = {"pk": idempotency_key(tenant, user, scope), "sk": RECORD, "ident": fresh}
-        try:
-            await self._tables.write(Put(CHANNELS, {**item, "expiresAt": int(self._clock.now()) + LIFE}, ABSENT))
-        except ConditionFailed as failed:
-            if failed.item is None:
-                raise
-            return str(failed.item["ident"])
-        return fresh
+        now = self._clock.now()
+        item = {
+            "pk": idempotency_key(tenant, user, scope),
+            "sk": RECORD,
+            "ident": fresh,
+            "expiresAt": int(now) + LIFE,
+        }
+        condition = ABSENT
+        while True:
+            try:
+                await self._tables.write(Put(CHANNELS, item, condition))
+            except ConditionFailed as failed:
+                if failed.item is None:  # swept meanwhile
+                    condition = ABSENT
+                elif failed.item["expiresAt"] <= now:  # expired, but not swept yet
+                    condition = Condition(equals={"ident": failed.item["ident"]})
+                else:
+                    return str(failed.item["ident"])
+            else:
+                return fresh

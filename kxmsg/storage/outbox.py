@@ -4,16 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kxmsg.errors import BackendError
 from kxmsg.keys import outbox_key, shard_of
 from kxmsg.model.event import Event
 from kxmsg.ports import Clock, Delete, EventBus, Key, Put, Query, Tables
 from kxmsg.storage.writes import write_all
+from kxmsg.telemetry import get_logger
 from kxmsg.topology import CHANNELS
+from kxmsg.transport import put_all
 
 SHARDS: Final = 4
 
 GRACE: Final = 5.0
 """Seconds that the writer itself gets to publish before the sweep does."""
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +50,21 @@ class Outbox:
         return puts, owed
 
     async def publish(self, owed: Sequence[Owed]) -> int:
-        """Put the events on the bus, then forget those that arrived; returns how many did."""
-        limit = self._bus.batch_limit
-        done = 0
-        for start in range(0, len(owed), limit):
-            part = owed[start : start + limit]
-            failed = {failure.index for failure in await self._bus.put([item.event for item in part])}
-            arrived = [item.key for index, item in enumerate(part) if index not in failed]
+        """Put the events on the bus, then forget those that arrived; returns how many did.
+
+        What fails here stays owed and is no fault of the change, which is made: a sweep repeats it.
+        """
+        try:
+            failures = await put_all(self._bus, [item.event for item in owed])
+            refused = {failure.index for failure in failures}
+            arrived = [item.key for index, item in enumerate(owed) if index not in refused]
             await write_all(self._tables, CHANNELS, [Delete(CHANNELS, key) for key in arrived])
-            done += len(arrived)
-        return done
+        except BackendError as error:
+            log.warning("events stay owed", count=len(owed), error=str(error))
+            return 0
+        for failure in failures:
+            log.error("event refused by the bus", event=owed[failure.index].key.sk, code=failure.code)
+        return len(arrived)
 
     async def sweep(self, limit: int = 100) -> int:
         """Publish what has been owed for longer than :data:`GRACE`; returns how many events that were."""

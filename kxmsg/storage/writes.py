@@ -1,11 +1,11 @@
-"""Batch writes that end complete: what a table left unprocessed is repeated."""
+"""Writes that end: what a table left unprocessed, or cancelled for no fault of the writer's, is repeated."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from kxmsg.errors import Permanent, Transient
-from kxmsg.ports import Delete, Put, Tables
+from kxmsg.errors import Permanent, TransactionCancelled, Transient
+from kxmsg.ports import Delete, Put, Tables, TransactItem
 from kxmsg.retry import Backoff
 
 ATTEMPTS: Final = 8
@@ -26,3 +26,23 @@ async def write_all(tables: Tables, table: str, writes: Sequence[Put | Delete]) 
         waiting = [waiting[failure.index] for failure in failures]
         await asyncio.sleep(_BACKOFF.delay(attempt))
     raise Transient(f"table {table}: {len(waiting)} writes stayed unprocessed after {ATTEMPTS} tries")
+
+
+async def transact(tables: Tables, items: Sequence[TransactItem]) -> None:
+    """All or nothing; what a conflict or a throttle cancelled is repeated, and what a lost answer left unclear.
+
+    Raises TransactionCancelled where a condition does not hold, which after a lost answer may be one's own doing;
+    Transient where it stays undone.
+    """
+    unclear: Transient | TransactionCancelled
+    for attempt in range(ATTEMPTS):
+        try:
+            return await tables.transact(items)
+        except TransactionCancelled as cancelled:
+            if any(reason.code in ("condition", "other") for reason in cancelled.reasons):
+                raise
+            unclear = cancelled
+        except Transient as error:
+            unclear = error
+        await asyncio.sleep(_BACKOFF.delay(attempt))
+    raise Transient(f"a transaction of {len(items)} items was not done in {ATTEMPTS} tries") from unclear

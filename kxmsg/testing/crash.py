@@ -13,9 +13,10 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Generator
-from contextvars import Context
 from types import TracebackType
 from typing import Any
+
+import uvloop
 
 
 class CrashPoint:
@@ -30,11 +31,9 @@ class CrashPoint:
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def task_factory(
-        self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], *, context: Context | None = None
-    ) -> "asyncio.Task[Any]":
+    def make_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> "asyncio.Task[Any]":
         """For :meth:`asyncio.AbstractEventLoop.set_task_factory`."""
-        return asyncio.Task(Counted(coro, self), loop=loop, context=context)
+        return asyncio.Task(Counted(coro, self), loop=loop, **options)
 
 
 class Counted(Coroutine[Any, Any, Any]):
@@ -63,26 +62,20 @@ class Counted(Coroutine[Any, Any, Any]):
         self._coro.close()
 
 
-class _Policy(asyncio.DefaultEventLoopPolicy):
-    """Loops whose tasks are counted, whoever makes them."""
-
-    def __init__(self, point: CrashPoint) -> None:
-        super().__init__()
-        self._point = point
-
-    def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        loop = super().new_event_loop()
-        loop.set_task_factory(self._point.task_factory)
-        return loop
-
-
 def main() -> None:
     """``crash AT COMMAND …``: run a kxmsg command up to the crash point."""
     from kxmsg.cli.main import main as run
 
-    at = int(sys.argv[1])
+    point = CrashPoint(int(sys.argv[1]))
+    new_event_loop = uvloop.new_event_loop
+
+    def counted_loop() -> uvloop.Loop:
+        loop = new_event_loop()
+        loop.set_task_factory(point.make_task)
+        return loop
+
+    uvloop.new_event_loop = counted_loop
     sys.argv[1:] = sys.argv[2:]
-    asyncio.set_event_loop_policy(_Policy(CrashPoint(at)))
     run()
 
 

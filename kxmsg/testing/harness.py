@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Protocol, Self, cast
 import orjson
 from pydantic import BaseModel
 
-from kxmsg.bootstrap import App, SystemClock, memory_app
+from kxmsg.bootstrap import App, memory_app
 from kxmsg.codecs.envelope import encode_bundle, encode_parcel
 from kxmsg.codecs.job import encode_chunk, encode_render_job
 from kxmsg.embedded.backend import EmbeddedBackend
@@ -21,6 +21,7 @@ from kxmsg.model.job import Chunk, RenderJob
 from kxmsg.ports import Delivery, Failure, Outgoing, Queue, Topic
 from kxmsg.retry import Jitter
 from kxmsg.settings import Settings
+from kxmsg.telemetry import SystemClock
 from kxmsg.testing.virtual import VirtualClock, VirtualTimeLoop
 from kxmsg.topology import TOPOLOGY, Topology
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from kxmsg.ports import Outgoing
-from tests.contracts.queue_suite import MakeQueue, QueueSuite, bodies, cancelled, change, delete, insist, send
+from tests.contracts.queue_suite import MakeQueue, QueueSuite, bodies, cancel, change, delete, insist, send
 
 MIB = 1 << 20
 
@@ -139,7 +139,7 @@ class StandardQueueContract(QueueSuite):
         queue, _ = await make("queue")
         waiting = asyncio.create_task(queue.receive(10, wait=20, visibility=30))
         await asyncio.sleep(0)
-        await cancelled(waiting)
+        await cancel(waiting)
         await send(queue, Outgoing(b"m"))
         assert set(bodies(await self.drain(queue))) == {b"m"}
 
@@ -251,7 +251,8 @@ class FifoQueueContract(QueueSuite):
         queue, dead_letters = await make("queue.fifo")
         await send(queue, Outgoing(b"poison", group="g"), Outgoing(b"1", group="g"), Outgoing(b"2", group="g"))
         for _ in range(self.max_receives):
-            assert bodies(taken := await self.receive(queue, limit=1)) == [b"poison"]
+            taken = await self.receive(queue, limit=1)
+            assert bodies(taken) == [b"poison"]
             await change(queue, taken, 0)
         found = []
         while batch := await self.receive(queue):
@@ -260,6 +261,15 @@ class FifoQueueContract(QueueSuite):
         assert found == [b"1", b"2"]
         (dead,) = await self.drain(dead_letters)
         assert (dead.body, dead.group) == (b"poison", "g")
+
+    async def test_purge_leaves_nothing_and_locks_nothing(self, make: MakeQueue) -> None:
+        queue, _ = await make("queue.fifo")
+        await send(queue, Outgoing(b"0", group="g"), Outgoing(b"1", group="g"))
+        taken = await self.receive(queue, limit=1)
+        await queue.purge()
+        assert await insist(queue.delete, [delivery.receipt for delivery in taken]) == []
+        await send(queue, Outgoing(b"2", group="g"))
+        assert bodies(await self.receive(queue)) == [b"2"]
 
     async def test_a_message_without_group_is_refused(self, make: MakeQueue) -> None:
         queue, _ = await make("queue.fifo")

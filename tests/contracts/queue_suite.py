@@ -1,8 +1,8 @@
-"""What the contract suites of ``Queue`` share: the hooks that an adapter gives, and calls that repeat partial failures."""
+"""What the contract suites of ``Queue`` share: an adapter's hooks, calls that repeat partial failures."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import pytest
 
@@ -10,6 +10,8 @@ from kxmsg.ports import Delivery, Failure, Outgoing, Queue
 
 MakeQueue: TypeAlias = Callable[[str], Awaitable[tuple[Queue, Queue]]]
 """Makes an empty queue of about that name (FIFO if it ends so), and its dead-letter queue, with ``max_receives``."""
+
+T = TypeVar("T")
 
 
 class QueueSuite:
@@ -57,9 +59,7 @@ async def change(queue: Queue, deliveries: Sequence[Delivery], seconds: float) -
     return await insist(queue.change_visibility, [(delivery.receipt, seconds) for delivery in deliveries])
 
 
-async def insist(
-    call: Callable[[Sequence[object]], Awaitable[list[Failure]]], batch: Sequence[object]
-) -> list[Failure]:
+async def insist(call: Callable[[list[T]], Awaitable[list[Failure]]], batch: Sequence[T]) -> list[Failure]:
     """Repeat a batch call with what failed for no fault of its own. Positions of failures are those of the batch."""
     lasting: list[Failure] = []
     pending = list(range(len(batch)))
@@ -78,7 +78,8 @@ def bodies(deliveries: Sequence[Delivery]) -> list[bytes]:
     return [delivery.body for delivery in deliveries]
 
 
-def cancelled(task: "asyncio.Task[object]") -> Awaitable[object]:
+async def cancel(task: "asyncio.Task[Any]") -> None:
     """Cancel the task and wait until it has ended."""
     task.cancel()
-    return asyncio.gather(task, return_exceptions=True)
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -32,14 +32,14 @@ async def making(engine: Engine, wake: Wake, clock: ManualClock, *, aws_like: bo
 
 class TestOnFiles(BusContract):
     @pytest.fixture
-    async def make_bus(self, tmp_path: Path, clock: ManualClock) -> AsyncIterator[MakeBus]:  # type: ignore[override] # a fixture
+    async def make_bus(self, tmp_path: Path, clock: ManualClock) -> AsyncIterator[MakeBus]:
         async for make in making(Engine(tmp_path, durability="normal"), Wake(tmp_path), clock):
             yield make
 
 
 class TestAwsLike(BusContract):
     @pytest.fixture
-    async def make_bus(self, clock: ManualClock) -> AsyncIterator[MakeBus]:  # type: ignore[override] # a fixture
+    async def make_bus(self, clock: ManualClock) -> AsyncIterator[MakeBus]:
         async for make in making(Engine(None, inline=True), Wake(None), clock, aws_like=True):
             yield make
 

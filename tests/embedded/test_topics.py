@@ -33,14 +33,14 @@ async def making(engine: Engine, wake: Wake, clock: ManualClock, *, aws_like: bo
 
 class TestOnFiles(TopicContract):
     @pytest.fixture
-    async def make_topic(self, tmp_path: Path, clock: ManualClock) -> AsyncIterator[MakeTopic]:  # type: ignore[override] # a fixture
+    async def make_topic(self, tmp_path: Path, clock: ManualClock) -> AsyncIterator[MakeTopic]:
         async for make in making(Engine(tmp_path, durability="normal"), Wake(tmp_path), clock):
             yield make
 
 
 class TestAwsLike(TopicContract):
     @pytest.fixture
-    async def make_topic(self, clock: ManualClock) -> AsyncIterator[MakeTopic]:  # type: ignore[override] # a fixture
+    async def make_topic(self, clock: ManualClock) -> AsyncIterator[MakeTopic]:
         async for make in making(Engine(None, inline=True), Wake(None), clock, aws_like=True):
             yield make
 

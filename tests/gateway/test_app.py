@@ -1,18 +1,22 @@
 """Starting and stopping: the port, the drain within its budget, the signals."""
 
 import asyncio
+import contextlib
+import resource
 import signal
 import socket
 
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 from websockets.exceptions import InvalidStatus
 
 from kxmsg import telemetry
 from kxmsg.errors import StartError
-from kxmsg.gateway.app import GatewayServer, serve
+from kxmsg.gateway.app import GatewayServer, _allow_files, serve
 from kxmsg.gateway.integration import Answer
+from kxmsg.gateway.limits import Limits
 from kxmsg.settings import Settings
 from tests.gateway.conftest import Start
 from tests.gateway.fakes import KEYS, Event, FakeIntegration, Gateway, answering, upgrade
@@ -106,6 +110,27 @@ async def test_a_client_accepted_while_stopping_is_refused_and_reported(gateway:
     assert (await gateway.integration.disconnected())[0] == 1001
 
 
+async def test_a_client_cut_while_opening_is_reported_once_it_is_accepted(start: Start) -> None:
+    gateway = await start(closing=0.02)
+    release = asyncio.Event()
+
+    async def later(event: Event) -> Answer:
+        await release.wait()
+        return Answer(200)
+
+    gateway.integration.on_connect = later
+    reader, writer = await gateway.raw()
+    writer.write(upgrade())
+    await gateway.integration.connects.get()
+    stopping = asyncio.create_task(gateway.server.stop(budget=5))
+    with contextlib.suppress(ConnectionResetError):
+        assert await reader.read() == b""
+    release.set()
+    await stopping
+    writer.close()
+    assert (await gateway.integration.disconnected())[0] == 1006
+
+
 async def test_a_request_in_hand_is_answered_before_the_end(gateway: Gateway) -> None:
     reader, writer = await gateway.raw()
     writer.write(b"POST /@connections/x HTTP/1.1\r\nhost: a\r\nauthorization: x\r\ncontent-length: 2\r\n\r\na")
@@ -144,6 +169,19 @@ async def test_open_connections_and_frames_are_counted(gateway: Gateway) -> None
     await client.close()
     await gateway.integration.disconnected()
     assert value("kxmsg_connections") == before
+
+
+@pytest.mark.parametrize(("hard", "allowed"), [(4096, 4096), (resource.RLIM_INFINITY, 11_024)])
+def test_as_many_files_are_allowed_as_connections_need(
+    monkeypatch: pytest.MonkeyPatch, hard: int, allowed: int
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: asked.append(limits))
+    with capture_logs() as logs:
+        _allow_files(Limits())
+    assert asked == [(allowed, hard)]
+    assert len(logs) == (1 if allowed == 4096 else 0)
 
 
 @pytest.mark.parametrize("how", ["event", "signal"])

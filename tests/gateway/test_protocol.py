@@ -1,10 +1,12 @@
 """The WebSocket side: who gets in, what is handed on, which limit closes with which code, and how it ends."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.exceptions import InvalidStatus, NegotiationError
 from websockets.typing import Subprotocol
 
@@ -137,6 +139,20 @@ async def test_a_client_that_leaves_before_the_answer_is_reported_gone(gateway: 
     assert gone["requestContext"]["connectionId"] == event["requestContext"]["connectionId"]
     assert gone["requestContext"]["disconnectStatusCode"] == 1006
     assert gateway.server.connections == 0
+
+
+async def test_a_connect_that_breaks_cuts_the_client_with_a_log_line(gateway: Gateway) -> None:
+    async def broken(event: Event) -> Answer:
+        raise RuntimeError("a bug")
+
+    gateway.integration.on_connect = broken
+    with capture_logs() as logs:
+        reader, writer = await gateway.raw()
+        writer.write(upgrade())
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    writer.close()
+    assert [line["event"] for line in logs] == ["connection cut: its work failed"]
 
 
 # -------------------------------------------------------------------------------------------------- messages
@@ -311,7 +327,7 @@ async def test_idle_counts_from_the_last_byte_of_either_side(gateway: Gateway) -
     connection.send(encode_text(b"x"), since + 500)
     connection.expire(since + 1099)
     assert gateway.server.connections == 1
-    connection.expire(since + 1100)
+    connection.expire(since + 1101)
     assert gateway.server.connections == 0
 
 
@@ -319,10 +335,10 @@ async def test_activity_does_not_prolong_a_life(gateway: Gateway) -> None:
     _, name = await gateway.opened()
     connection = gateway.connection(name)
     end = connection._opened_at + 7200
-    connection.send(encode_text(b"x"), end - 1)
-    connection.expire(end - 0.5)
+    connection.send(encode_text(b"x"), end - 2)
+    connection.expire(end - 1)
     assert gateway.server.connections == 1
-    connection.expire(end)
+    connection.expire(end + 1)
     assert gateway.server.connections == 0
 
 
@@ -334,7 +350,7 @@ async def test_a_client_that_does_not_read_is_busy_then_cut(start: Start) -> Non
     now = asyncio.get_running_loop().time()
     connection.expire(now + 9)
     assert gateway.server.connections == 1
-    connection.expire(now + 10)
+    connection.expire(now + 11)
     assert gateway.server.connections == 0
     assert connection.send(encode_text(b"x"), now) == "gone"
     connection.expire(now + 20)

@@ -57,7 +57,8 @@ async def refusal(bad: str, verifier: TokenVerifier | None = None) -> Unauthenti
 async def test_good_tokens_pass(key: Any, kid: str, alg: str) -> None:
     """RSA and elliptic curve."""
     who = await make()[0].verify(token(key, kid, alg))
-    assert (who.user, who.tenant, who.roles) == ("u1", "t1", {"member"})
+    assert (who.user, who.tenant) == ("u1", "t1")
+    assert who.roles == {"member"}
 
 
 async def test_token_without_jti_gets_a_stable_id() -> None:
