@@ -211,8 +211,9 @@ class App:
         """Finish what was begun."""
         if "_gateway_client" in self.__dict__:
             await self._gateway_client.close()
-        if self.__dict__.get("_issuer_keys") is not None:
-            await self._issuer_keys.close()
+        keys: CachedKeys | None = self.__dict__.get("_issuer_keys")
+        if keys is not None:
+            await keys.close()
         await self.backend.close()
 
     def _gateways(self) -> dict[str, str]:

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     gateway_secrets: list[Annotated[SecretStr, Field(min_length=16)]] = Field(
         default_factory=list,
         max_length=2,
-        description="JSON list of one or two secrets (two while rotating) of the integration routes; made on first use.",
+        description="Secrets of the integration routes, a JSON list of one, or two to rotate; made on first use.",
     )
 
     jwks: str | None = Field(None, description="URL or file of the JWKS; default: the key in the data folder.")

@@ -12,22 +12,25 @@ The annotation of the first parameter decides how a message is decoded; ``list[O
 """
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from kxmsg.errors import ConfigError
 from kxmsg.retry import Jitter
-from kxmsg.runtime.consumer import Consumer, Options
+from kxmsg.runtime.consumer import GRACE, Consumer, Options
 from kxmsg.runtime.context import App, Context
 from kxmsg.runtime.decoders import register
 from kxmsg.runtime.drain import RESERVE, Budget, Scope
 from kxmsg.runtime.endpoint import CallNext, Endpoint, Function, Middleware
 from kxmsg.runtime.health import heartbeat_file
 from kxmsg.runtime.periodic import Task, repeat_every
+from kxmsg.runtime.protection import AGENT_URI, Protection, ask_agent
 from kxmsg.runtime.verdict import OnDead
 from kxmsg.runtime.watchdog import Watchdog
 from kxmsg.telemetry import get_logger
@@ -63,6 +66,7 @@ class Worker:
     ``queue`` is what a bare ``@worker.handler`` serves. One that kxmsg does not have is made for this worker, with its
     dead-letter queue, and by ``subscribes`` subscribed to topics: topic → attribute → what it may be, where all of the
     attributes must fit. ``concurrency``: messages in hand at most, per queue; ``visibility``: seconds of a lease.
+    ``long``: its work may take longer than a drain lasts, so on ECS the task is protected from scale-in meanwhile.
     """
 
     def __init__(
@@ -73,8 +77,10 @@ class Worker:
         subscribes: Mapping[str, Mapping[str, str | Sequence[str]]] | None = None,
         concurrency: int | None = None,
         visibility: float | None = None,
+        long: bool = False,
     ) -> None:
         self.name = name
+        self._long = long
         self._queue = queue
         self._subscribes = subscribes or {}
         self._concurrency = concurrency
@@ -211,59 +217,74 @@ class Worker:
         """Work until ``stop`` is set and what was in hand is finished or given back.
 
         ``heartbeats``: the folder of this process's heartbeat file (see :mod:`kxmsg.runtime.health`); none: no file.
-        Raises :class:`~kxmsg.errors.ConfigError` where there is nothing to do, and what ``on_start`` raises.
+        Raises :class:`~kxmsg.errors.ConfigError` where there is nothing to do or a queue is unknown (see
+        :meth:`topology`), and what ``on_start`` raises.
         """
         if not self._serving and not self._periodic:
             raise ConfigError([f"worker {self.name}: has neither a handler nor a periodic task"])
+        if unknown := [name for name in self._serving if all(spec.name != name for spec in app.topology.queues)]:
+            raise ConfigError([f"worker {self.name}: there is no queue {name!r}" for name in unknown])
         async with AsyncExitStack() as ending:
             for hook in self._on_stop:
                 ending.push_async_callback(hook, app)
             for hook in self._on_start:
                 await hook(app)
             async with asyncio.TaskGroup() as group:
-                watchdog = Watchdog(None if heartbeats is None else heartbeat_file(heartbeats, self.name))
-                watching = group.create_task(watchdog.run())
-                consumers = [
-                    self._consumer(group, app, name, serving, stop, watchdog, rng)
-                    for name, serving in self._serving.items()
-                ]
-                periodic = Scope(group)
-                for seconds, task in self._periodic:
-                    periodic.start(self._repeat(seconds, task, app, stop, rng))
-                for consumer in consumers:
-                    consumer.start()
-                _log.info("started", worker=self.name, queues=self.queues, tasks=len(self._periodic))
-                await stop.wait()
-                budget = Budget(app.settings.stop_timeout - RESERVE)
-                await asyncio.gather(
-                    *(consumer.drain(budget) for consumer in consumers), periodic.finish(budget.left())
-                )
-                await periodic.end(0)
-                watching.cancel()
+                await self._serve(group, app, stop, heartbeats, rng)
         _log.info("stopped", worker=self.name)
+
+    async def _serve(
+        self, group: asyncio.TaskGroup, app: App, stop: asyncio.Event, heartbeats: Path | None, rng: Jitter
+    ) -> None:
+        watchdog = Watchdog(None if heartbeats is None else heartbeat_file(heartbeats, self.name))
+        keepers = [group.create_task(watchdog.run())]
+        protection = self._protection(rng)
+        if protection is not None:
+            keepers.append(group.create_task(protection.run()))
+        consumers = [
+            Consumer(
+                group,
+                app,
+                app.queue(name),
+                app.queue(app.topology.queue(name).dlq),
+                serving.endpoint.handle(self._middleware),
+                self._options(app, name, serving),
+                stop=stop,
+                watchdog=watchdog,
+                protection=protection,
+                rng=rng,
+            )
+            for name, serving in self._serving.items()
+        ]
+        periodic = Scope(group)
+        for seconds, task in self._periodic:
+            periodic.start(self._repeat(seconds, task, app, stop, rng))
+        for consumer in consumers:
+            consumer.start()
+        _log.info("started", worker=self.name, queues=self.queues, tasks=len(self._periodic))
+        await stop.wait()
+        _log.info("stopping", worker=self.name)
+        budget = Budget(app.settings.stop_timeout - RESERVE)
+        await asyncio.gather(*(consumer.drain(budget) for consumer in consumers), periodic.finish(budget.left()))
+        await periodic.end(GRACE)
+        for keeper in keepers:
+            keeper.cancel()
 
     async def _repeat(self, seconds: float, task: Task, app: App, stop: asyncio.Event, rng: Jitter) -> None:
         await repeat_every(seconds, task, lambda: Context(app, stop), worker=self.name, stop=stop, rng=rng)
 
-    def _consumer(
-        self,
-        group: asyncio.TaskGroup,
-        app: App,
-        name: str,
-        serving: _Serving,
-        stop: asyncio.Event,
-        watchdog: Watchdog,
-        rng: Jitter,
-    ) -> Consumer:
-        queue, spec, settings = app.queue(name), app.topology.queue(name), app.settings
-        options = Options(
+    def _options(self, app: App, name: str, serving: _Serving) -> Options:
+        settings = app.settings
+        return Options(
             worker=self.name,
-            batch=(serving.batch or queue.batch_limit) if serving.endpoint.many else 1,
+            batch=(serving.batch or app.queue(name).batch_limit) if serving.endpoint.many else 1,
             concurrency=serving.concurrency or self._concurrency or settings.concurrency,
             visibility=serving.visibility or self._visibility or settings.visibility,
             max_failures=settings.max_failures,
-            max_receives=spec.max_receives,
+            max_receives=app.topology.queue(name).max_receives,
             on_dead=serving.on_dead,
         )
-        handle = serving.endpoint.handle(self._middleware)
-        return Consumer(group, app, queue, app.queue(spec.dlq), handle, options, stop=stop, watchdog=watchdog, rng=rng)
+
+    def _protection(self, rng: Jitter) -> Protection | None:
+        agent = os.environ.get(AGENT_URI)
+        return Protection(partial(ask_agent, agent), rng) if self._long and agent else None

@@ -48,7 +48,14 @@ class EmbeddedBackend:
         """The queue of that name, or dead-letter queue of one; raises KeyError."""
         queue = self._queues.get(name)
         if queue is None:
-            queue = EmbeddedQueue(self._engine, self._spec(name), self._clock, self._wake, aws_like=self._unkind)
+            queue = EmbeddedQueue(
+                self._engine,
+                self._spec(name),
+                self._clock,
+                self._wake,
+                aws_like=self._seed is not None,
+                seed=self._seed or 0,
+            )
             self._queues[name] = queue
         return queue
 

@@ -19,6 +19,7 @@ from kxmsg.runtime.held import Held, Permits, in_order
 from kxmsg.runtime.leases import Leases
 from kxmsg.runtime.pace import Circuit
 from kxmsg.runtime.poller import Poller
+from kxmsg.runtime.protection import Protection
 from kxmsg.runtime.settlement import Settlement
 from kxmsg.runtime.verdict import OnDead, Policy, Sentence
 from kxmsg.runtime.watchdog import Watchdog
@@ -76,6 +77,7 @@ class Consumer:
         *,
         stop: asyncio.Event,
         watchdog: Watchdog,
+        protection: Protection | None = None,
         rng: Jitter = random,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -118,6 +120,8 @@ class Consumer:
             rng=rng,
         )
         self._most_calls = max(min(PARALLEL, options.concurrency), options.concurrency // options.batch)
+        self._protection = protection
+        self._holding = 0
         self._running = 0
         self._arrived = 0
         self._parked: dict[Held, asyncio.TimerHandle] = {}
@@ -175,8 +179,8 @@ class Consumer:
             for order, delivery in enumerate(deliveries, start=self._arrived)
         ]
         self._arrived += len(arrived)
+        self._count(len(arrived))
         self._received.inc(len(arrived))
-        self._in_hand.inc(len(arrived))
         for delivery in deliveries:
             self._waited.observe(max(0.0, wall - delivery.sent_at))
         self._leases.add(arrived)
@@ -251,8 +255,14 @@ class Consumer:
         for held in gone:
             held.gone = True
         self._leases.remove(gone)
-        self._in_hand.dec(len(gone))
+        self._count(-len(gone))
         self.permits.release(len(gone))
+
+    def _count(self, change: int) -> None:
+        before, self._holding = self._holding, self._holding + change
+        self._in_hand.inc(change)
+        if self._protection is not None and bool(before) != bool(self._holding):
+            (self._protection.enter if self._holding else self._protection.leave)()
 
     # ---------------------------------------------------------------- the circuit: when what the handler needs is down
 

@@ -1,5 +1,6 @@
 """Channels: making them, and becoming part of them."""
 
+import contextlib
 from collections.abc import Sequence
 
 from kxmsg.errors import Conflict, Forbidden, NotFound
@@ -86,29 +87,37 @@ class ChannelService:
         raise NotFound(f"no channel {ident!r}", code="channel_not_found")
 
     async def join(self, who: Principal, ident: str, name: str | None = None) -> None:
-        """Become part of a channel; joining twice is joining once."""
-        if not await self._channels.exists(who.tenant, check_id(ident, "channelId")):
-            raise NotFound(f"no channel {ident!r}", code="channel_not_found")
-        if not allowed(who.roles, Action.JOIN_CHANNEL):
+        """Become part of a channel; joining twice is joining once.
+
+        Raises Forbidden, which does not tell whether there is such a channel, or NotFound.
+        """
+        inside = await self._participates(who, check_id(ident, "channelId"))
+        if not allowed(who.roles, Action.JOIN_CHANNEL, participant=inside):
             raise Forbidden("your roles may not join channels")
+        if not inside and not await self._channels.exists(who.tenant, ident):
+            raise NotFound(f"no channel {ident!r}", code="channel_not_found")
         role = "employee" if who.roles & {"employee", "agent"} else next(iter(sorted(who.roles)), "member")
         now = self._clock.now()
         participant = Participant(who.user, role, iso(now), name or who.name)
         puts, owed = self._outbox.owe([channel_joined(who.tenant, ident, who.user, role, now)])
-        if await self._channels.join(who.tenant, ident, participant, puts):
-            await self._follow(who.user, Place(who.tenant, Target("channel", ident)))
+        joined = not inside and await self._channels.join(who.tenant, ident, participant, puts)
+        await self._follow(who.user, Place(who.tenant, Target("channel", ident)))  # a call before may have died here
+        if joined:
             await self._outbox.publish(owed)
 
     async def enter_thread(self, who: Principal, ident: str) -> None:
         """Be in the thread ``ident``: made with this user where it is unknown [S1], else one must be in it."""
-        if await self._channels.participant(who.tenant, check_id(ident, "threadId"), who.user) is not None:
+        if await self._participates(who, check_id(ident, "threadId")):
             return
-        if await self._channels.exists(who.tenant, ident):
+        if not await self._channels.exists(who.tenant, ident):
+            with contextlib.suppress(Conflict):  # somebody made it in between, perhaps this user's other device
+                await self._make(who, "thread", [self.person(who.user, who.name)], ident)
+                return
+        if not await self._participates(who, ident):
             raise NotFound(f"no channel {ident!r}", code="channel_not_found")
-        try:
-            await self._make(who, "thread", [self.person(who.user, who.name)], ident)
-        except Conflict as conflict:  # somebody else made it in between
-            raise NotFound(f"no channel {ident!r}", code="channel_not_found") from conflict
+
+    async def _participates(self, who: Principal, ident: str) -> bool:
+        return await self._channels.participant(who.tenant, ident, who.user) is not None
 
     async def _follow(self, user: str, place: Place) -> None:
         """Let the user's open connections that follow all of their channels follow this one too."""

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kxmsg.errors import Forbidden, InvalidInput, NotFound
+import orjson
+
+from kxmsg.errors import Forbidden, InvalidInput, NotFound, TooLarge
 from kxmsg.keys import new_id
 from kxmsg.model.channel import Participant
 from kxmsg.model.envelope import Envelope, Ordering
@@ -17,7 +19,10 @@ from kxmsg.telemetry import current_trace, new_trace
 from kxmsg.transport import parcel_messages, send
 
 MAX_CONTENT: Final = 64 * 1024
-"""Bytes of a message's text: with its envelope it stays below a frame's 128 KB."""
+"""Bytes of a message's text."""
+
+MAX_PAYLOAD: Final = 96 * 1024
+"""Bytes of all that a message holds, as JSON: its frame stays below 128 KB, else its readers' connections break."""
 
 MAX_CLIENT_ID: Final = 128
 
@@ -67,13 +72,15 @@ class Entrance:
             "eventType": event_type,
             "metadata": metadata,
         }
+        payload = {name: value for name, value in payload.items() if value is not None}
+        _check_size(payload)
         envelope = Envelope(
             id=await self._ident(who, channel, client_id, new_id(now)),
             tenant=who.tenant,
             target=target,
             kind="message",
             ordering=ordering,
-            payload={name: value for name, value in payload.items() if value is not None},
+            payload=payload,
             created_at=int(now * 1000),
             origin=origin,
             trace=current_trace() or new_trace(),
@@ -126,14 +133,27 @@ class Entrance:
     async def _ident(self, who: Principal, channel: str, client_id: Any, fresh: str) -> str:
         if client_id is None:
             return fresh
-        if not isinstance(client_id, str | int) or isinstance(client_id, bool) or len(str(client_id)) > MAX_CLIENT_ID:
-            raise InvalidInput(f"id must be a text of at most {MAX_CLIENT_ID} characters or a number")
+        if not isinstance(client_id, str | int) or isinstance(client_id, bool) or not _is_word(str(client_id)):
+            raise InvalidInput(f"id must be a printable text of at most {MAX_CLIENT_ID} characters or a whole number")
         return await self._once.ident(who.tenant, who.user, f"{channel}#{client_id}", fresh)
+
+
+def _is_word(text: str) -> bool:
+    return len(text) <= MAX_CLIENT_ID and text.isprintable()
+
+
+def _check_size(payload: dict[str, Any]) -> None:
+    try:
+        size = len(orjson.dumps(payload))
+    except orjson.JSONEncodeError as error:
+        raise InvalidInput(f"the message can't be written as JSON: {error}") from error
+    if size > MAX_PAYLOAD:
+        raise TooLarge(f"the message is longer than {MAX_PAYLOAD} bytes with its metadata")
 
 
 def _text(content: Any) -> str:
     if not isinstance(content, str) or not content:
         raise InvalidInput("the message needs a text that is not empty")
     if len(content.encode("utf-8", "surrogatepass")) > MAX_CONTENT:
-        raise InvalidInput(f"the message is longer than {MAX_CONTENT} bytes", code="too_large")
+        raise TooLarge(f"the text is longer than {MAX_CONTENT} bytes")
     return content

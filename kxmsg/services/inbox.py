@@ -1,5 +1,6 @@
 """Inbox: what a user may read besides channels, newest first across their own, their client's and everybody's log."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import merge
@@ -41,18 +42,24 @@ class Inbox:
         places = [place for place in inbox(tenant, user) if not target_types or place.target.type in target_types]
         binding = bound_to("inbox", tenant, user, [place.target.key for place in places])
         before = _positions(unsign(self._key, cursor, binding)) if cursor is not None else {}
-        parts = [await self._newest(place, before.get(place.target.key), limit) for place in places]
-        left = {place.target.key: len(part) for place, part in zip(places, parts, strict=True)}
+        reads = [self._newest(place, before.get(place.target.key), limit) for place in places]
+        parts = dict(zip((place.target.key for place in places), await asyncio.gather(*reads), strict=True))
+        left = {key: len(part) for key, part in parts.items()}
+        for key, part in parts.items():  # what arrives from now on is newer than this page
+            before.setdefault(key, part[0][1].sequence + 1 if part else 1)
         records: list[dict[str, Any]] = []
-        for place, entry in merge(*parts, key=_age):
+        for place, entry in merge(*parts.values(), key=_age):
             key = place.target.key
             before[key] = entry.sequence
             left[key] -= 1
             if entry.envelope.kind == "notification":
                 records.append(_record(place, entry))
-            if len(records) == limit or (left[key] == 0 and entry.sequence > 1):
+            if len(records) == limit or (left[key] == 0 and len(parts[key]) == limit):
                 break  # a log that is read to the end of its part may go on with something newer than the others' next
-        more = any(position > 1 for position in before.values()) or any(left.values())
+        for key, part in parts.items():
+            if left[key] == 0 and len(part) < limit:
+                before[key] = 1  # read to its end, whatever number that has: what came before has expired
+        more = any(position > 1 for position in before.values())
         return InboxPage(records, sign(self._key, before, binding) if more else None)
 
     async def _newest(self, place: Place, before: int | None, limit: int) -> list[tuple[Place, Entry]]:
@@ -76,11 +83,11 @@ def _record(place: Place, entry: Entry) -> dict[str, Any]:
     envelope = entry.envelope
     at = iso(envelope.created_at / 1000)
     return {
+        **envelope.payload,
         "notificationId": envelope.id,
         "tenantId": place.tenant,
         "targetKey": place.target.key,
         "targetType": place.target.type,
-        **envelope.payload,
         "sequenceNumber": entry.sequence,
         "createdAt": at,
         "dateReceived": at,

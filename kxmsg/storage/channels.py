@@ -5,6 +5,7 @@ consistent query on a base table.
 """
 
 from collections.abc import Sequence
+from secrets import token_hex
 from typing import Any
 
 from kxmsg.errors import Conflict, TransactionCancelled
@@ -32,6 +33,7 @@ class Channels:
             "title": channel.title,
             "isActive": True,
             "metadata": channel.metadata,
+            "writer": token_hex(8),  # tells one's own write, its answer lost, from somebody else's
         }
         items: list[TransactItem] = [Put(CHANNELS, record, ABSENT), *with_]
         for participant in channel.participants:
@@ -41,7 +43,7 @@ class Channels:
         except TransactionCancelled as cancelled:
             standing = cancelled.reasons[0]
             if standing.code == "condition":
-                if standing.item == record:  # it was written, but the answer lost
+                if standing.item is not None and standing.item.get("writer") == record["writer"]:
                     return
                 raise Conflict(f"channel {channel.id} exists already", code="channel_exists") from cancelled
             raise

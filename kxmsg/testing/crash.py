@@ -10,6 +10,7 @@ process repeats. Nothing is flushed, closed or released: what survives is what w
 
 import asyncio
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Coroutine, Generator
@@ -64,8 +65,6 @@ class Counted(Coroutine[Any, Any, Any]):
 
 def main() -> None:
     """``crash AT COMMAND …``: run a kxmsg command up to the crash point."""
-    from kxmsg.cli.main import main as run
-
     point = CrashPoint(int(sys.argv[1]))
     new_event_loop = uvloop.new_event_loop
 
@@ -76,7 +75,7 @@ def main() -> None:
 
     uvloop.new_event_loop = counted_loop
     sys.argv[1:] = sys.argv[2:]
-    run()
+    runpy.run_module("kxmsg.cli", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

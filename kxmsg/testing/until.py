@@ -15,6 +15,6 @@ async def until(look: Callable[[], Awaitable[_T]], seconds: float = 30.0) -> _T:
     Nobody tells us of what happens in another process: that is what looking again is for.
     """
     async with asyncio.timeout(seconds):
-        while not (seen := await look()):
+        while not (seen := await look()):  # noqa: ASYNC110 - other processes set no event of ours
             await asyncio.sleep(INTERVAL)
         return seen

@@ -7,6 +7,7 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -95,18 +96,19 @@ async def _chat(stack: Stack, user: str, count: int) -> set[str]:
     accepted: set[str] = set()
     who = token(stack, user, "acme")
     for number in range(count):
-        body = {"messageType": "fifo", "payload": {"chatId": "lead-desk", "content": f"line {number}"}}
-
-        async def publish(body: dict[str, object] = body) -> str:
-            try:
-                status, answer = await rest(stack, "POST", "/publish", who, json=body)
-            except aiohttp.ClientError:
-                return ""
-            assert status in (202, 503), answer
-            return str(answer["message"]["messageId"]) if status == 202 else ""
-
-        accepted.add(await until(publish, 60))
+        payload = {"chatId": "lead-desk", "content": f"line {number}"}
+        accepted.add(await until(partial(_publish, stack, who, payload), 60))
     return accepted
+
+
+async def _publish(stack: Stack, who: str, payload: dict[str, str]) -> str:
+    """The id of the message once accepted, else nothing."""
+    try:
+        status, answer = await rest(stack, "POST", "/publish", who, json={"messageType": "fifo", "payload": payload})
+    except aiohttp.ClientError:
+        return ""
+    assert status in (202, 503), answer
+    return str(answer["message"]["messageId"]) if status == 202 else ""
 
 
 async def _settled(app: App) -> bool:

@@ -92,10 +92,12 @@ class Sessions:
             named.append(thread)
         if chat := query.get("chatId"):
             participant = await self._channels.participant(who.tenant, check_id(chat, "chatId"), who.user)
-            if not allowed(who.roles, Action.READ_CHANNEL, participant=participant is not None):
-                raise NotFound(f"no channel {chat!r}", code="channel_not_found")
+            if participant is None:
+                outsider = allowed(who.roles, Action.READ_CHANNEL)
+                if not outsider or not await self._channels.exists(who.tenant, chat):
+                    raise NotFound(f"no channel {chat!r}", code="channel_not_found")
             named.append(chat)
-        return named
+        return list(dict.fromkeys(named))
 
 
 def principal(connection: Connection) -> Principal:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from kxmsg.codecs import native
-from kxmsg.errors import Forbidden, InvalidInput, Refusal, Unauthenticated
+from kxmsg.errors import Forbidden, InvalidInput, Refusal, Transient, Unauthenticated, Unavailable
 from kxmsg.model.connection import Connection
 from kxmsg.model.envelope import Envelope
 from kxmsg.ports import Clock
@@ -12,6 +12,9 @@ from kxmsg.services.entrance import Entrance
 from kxmsg.services.sessions.connecting import principal
 from kxmsg.storage.connections import Connections
 from kxmsg.storage.logs import Logs
+from kxmsg.telemetry import get_logger
+
+log = get_logger(__name__)
 
 Action: TypeAlias = Callable[[Connection, dict[str, Any]], Awaitable[bytes]]
 
@@ -32,10 +35,11 @@ class Frames:
 
     async def answer(self, connection_id: str, text: str) -> bytes:
         """The frame to send back for ``text``; a refusal is an ``error`` frame."""
-        ident: Any = None
+        ident: str | float | None = None
         try:
             fields = native.parse(text)
-            ident = fields.get("id")
+            given = fields.get("id")
+            ident = given if isinstance(given, str | int | float) else None
             connection = await self._connections.get(connection_id)
             if connection is None:
                 raise Unauthenticated("the connection is not known; connect again", code="unknown_connection")
@@ -46,9 +50,12 @@ class Frames:
             if action is None:
                 known = ", ".join(sorted(self._actions))
                 raise InvalidInput(f"action must be one of {known}", code="unknown_action")
-            return await action(connection, fields)
+            return await action(connection, fields | {"id": given} if given is None else fields)
         except Refusal as refusal:
             return native.error(ident, refusal.code, refusal.message)
+        except Transient as error:
+            log.warning("frame not answered", connection=connection_id, error=str(error))
+            return native.error(ident, Unavailable.code, "a part of the system is not available; try again")
 
     async def _message_send(self, connection: Connection, fields: dict[str, Any]) -> bytes:
         """``message.send`` {threadId, text, sender?, metadata?} [S1]."""
@@ -77,7 +84,7 @@ class Frames:
         places = await self._connections.places(connection.id)
         heads = await self._logs.heads([(place.tenant, place.target) for place in places])
         return native.pong(
-            fields.get("id"),
+            ident,
             {
                 place.target.key: {"epoch": head.epoch, "sequenceNumber": head.seq}
                 for place, head in zip(places, heads, strict=True)
