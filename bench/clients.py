@@ -58,10 +58,15 @@ async def connect(
     token = LocalSecrets(settings.data).mint(user, tenant, ["member"], 3600, settings.issuer, settings.audience)
     loop = asyncio.get_running_loop()
     transport, client = await loop.create_connection(lambda: Client(on_frame), settings.host, settings.gateway_port)
-    key = base64.b64encode(os.urandom(16)).decode()
-    transport.write(
-        f"GET / HTTP/1.1\r\nHost: {settings.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    )
+    shake_hands(transport, settings.host, f"Authorization: Bearer {token}\r\n")
     await asyncio.wait_for(client.open, 30)
     return transport
+
+
+def shake_hands(transport: asyncio.WriteTransport, host: str, headers: str = "") -> None:
+    """Ask for the upgrade."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    transport.write(
+        f"GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n".encode()
+    )

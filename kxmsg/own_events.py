@@ -28,8 +28,12 @@ def own_event(kind: str, tenant: str, at: float, unique: Sequence[str | int], de
     )
 
 
+STORED: Final = ("notification.created", "message.created", "chat.message.sent")
+"""What may be said about an entry that was committed."""
+
+
 def stored(bundle: Bundle) -> list[Event]:
-    """``notification.created``, ``message.created`` and ``chat.message.sent`` for what was just committed."""
+    """What is said of each entry that was just committed: :data:`STORED`, as far as it applies."""
     return [event for entry in bundle.entries for event in _stored(bundle, entry)]
 
 

@@ -16,8 +16,6 @@ from kxmsg.errors import Permanent
 T = TypeVar("T")
 
 READERS: Final = 2
-READS_AT_ONCE: Final = 16
-"""Reads that one reader thread takes from the queue together: they share a snapshot and a wake-up of the loop."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +25,14 @@ class _Job:
     durable: bool
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+
+
+class _Intake:
+    """Jobs on their way to a thread: those of the loop's current turn, and what was handed over before."""
+
+    def __init__(self) -> None:
+        self.waiting: list[_Job] = []
+        self.queue: SimpleQueue[list[_Job] | None] = SimpleQueue()
 
 
 class Engine:
@@ -43,9 +49,8 @@ class Engine:
         self._durable = durability == "full"
         self._inline = inline
         self._databases: dict[str, Database] = {}
-        self._writes: SimpleQueue[_Job | None] = SimpleQueue()
-        self._reads: SimpleQueue[_Job | None] = SimpleQueue()
-        self._scheduled = False
+        self._writes = _Intake()
+        self._reads = _Intake()
         self._threads: list[threading.Thread] = []
         self._closed = False
 
@@ -75,8 +80,8 @@ class Engine:
     async def read(self, file: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``work`` on one snapshot that holds everything committed so far; it can't write."""
         in_memory = self.folder is None  # one shared connection, which is the writer's
-        queue = self._writes if in_memory or self._inline else self._reads
-        result: T = await self._put(queue, _Job(file, work, False, *_promise()))
+        intake = self._writes if in_memory or self._inline else self._reads
+        result: T = await self._put(intake, _Job(file, work, False, *_promise()))
         return result
 
     async def close(self) -> None:
@@ -84,30 +89,39 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        if self._inline:
-            self._run_inline()
-        elif self._threads:
-            self._writes.put(None)
+        for intake in (self._writes, self._reads):
+            self._hand_over(intake)
+        if self._threads:
+            self._writes.queue.put(None)
             for _ in range(READERS):
-                self._reads.put(None)
+                self._reads.queue.put(None)
             for thread in self._threads:
                 await asyncio.to_thread(thread.join)
         for database in self._databases.values():
             database.close()
 
-    def _put(self, queue: SimpleQueue[_Job | None], job: _Job) -> asyncio.Future[Any]:
+    def _put(self, intake: _Intake, job: _Job) -> asyncio.Future[Any]:
+        """Keep ``job`` until the event loop's next turn: what was submitted in one turn is handed over together."""
         if self._closed:
             raise Permanent(f"{job.file}: the storage is closed")
         if job.file not in self._databases:
             raise ValueError(f"{job.file} is not registered")
-        queue.put(job)
-        if not self._inline:
-            if not self._threads:
-                self._start()
-        elif not self._scheduled:
-            self._scheduled = True
-            job.loop.call_soon(self._run_inline)
+        if not intake.waiting:
+            job.loop.call_soon(self._hand_over, intake)
+        intake.waiting.append(job)
         return job.future
+
+    def _hand_over(self, intake: _Intake) -> None:
+        jobs, intake.waiting = intake.waiting, []
+        if not jobs:
+            return
+        if self._inline:
+            for group in _by_file(jobs):
+                self._commit(group)
+            return
+        if not self._threads:
+            self._start()
+        intake.queue.put(jobs)
 
     def _start(self) -> None:
         loops = [self._write_forever, *[self._read_forever] * READERS]
@@ -116,14 +130,8 @@ class Engine:
             thread.start()
 
     def _write_forever(self) -> None:
-        while (jobs := _take(self._writes)) is not None:
+        while (jobs := _take(self._writes.queue)) is not None:
             for group in _by_file(jobs):
-                self._commit(group)
-
-    def _run_inline(self) -> None:
-        self._scheduled = False
-        if not self._writes.empty():
-            for group in _by_file(_take(self._writes) or []):
                 self._commit(group)
 
     def _commit(self, group: list[_Job]) -> None:
@@ -136,7 +144,7 @@ class Engine:
 
     def _read_forever(self) -> None:
         connections: dict[str, sqlite3.Connection] = {}
-        while (jobs := _take(self._reads, READS_AT_ONCE)) is not None:
+        while (jobs := self._reads.queue.get()) is not None:
             for group in _by_file(jobs):
                 database = self._databases[group[0].file]
                 _resolve(group, database.read([job.work for job in group], connections))
@@ -149,22 +157,21 @@ def _promise() -> tuple[asyncio.Future[Any], asyncio.AbstractEventLoop]:
     return loop.create_future(), loop
 
 
-def _take(queue: SimpleQueue[_Job | None], most: int = 1 << 30) -> list[_Job] | None:
-    """Wait for a job, then take all that are there. None at the end; its marker is left for the next call."""
+def _take(queue: SimpleQueue[list[_Job] | None]) -> list[_Job] | None:
+    """Wait for jobs, then take all that are there. None at the end; its marker is left for the next call."""
     first = queue.get()
     if first is None:
         return None
-    jobs = [first]
-    while len(jobs) < most:
+    jobs = first
+    while True:
         try:
-            job = queue.get_nowait()
+            more = queue.get_nowait()
         except Empty:
-            break
-        if job is None:
+            return jobs
+        if more is None:
             queue.put(None)
-            break
-        jobs.append(job)
-    return jobs
+            return jobs
+        jobs += more
 
 
 def _by_file(jobs: list[_Job]) -> list[list[_Job]]:

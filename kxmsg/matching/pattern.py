@@ -11,7 +11,11 @@ _SCALARS: Final = (str, bool, int, float, type(None))
 
 
 class PatternError(ValueError):
-    """A pattern that can't be; the message begins with the path of the fault."""
+    """A pattern that can't be. ``path`` leads to the fault; the message begins with it."""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(f"{'.'.join(path)}: {fault}" if path else fault)
+        self.path = path
 
 
 def value_of(scalar: Any) -> Value:
@@ -28,7 +32,7 @@ class Pattern:
         """Compile ``mapping``; raises :class:`PatternError`."""
         self.required: dict[Path, frozenset[Value]] = dict(_leaves(mapping, ()))
         if not self.required:
-            raise PatternError("eventPattern: names no field; name at least source or detail-type")
+            raise PatternError((), "names no field; name at least source or detail-type")
 
     def matches(self, event: Mapping[str, Any]) -> bool:
         """Whether ``event`` (in EventBridge's shape) has what the pattern asks for."""
@@ -47,17 +51,16 @@ def values_at(node: Any, path: Path) -> list[Value]:
 def _leaves(mapping: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, frozenset[Value]]]:
     for name, node in mapping.items():
         place = (*path, name)
-        where = ".".join(place)
         if isinstance(node, Mapping):
             if not node:
-                raise PatternError(f"{where}: is empty; give the field a list of values")
+                raise PatternError(place, "is empty; give the field a list of values")
             yield from _leaves(node, place)
         elif isinstance(node, list):
             if not node:
-                raise PatternError(f"{where}: an empty list matches nothing; give it at least one value")
+                raise PatternError(place, "an empty list matches nothing; give it at least one value")
             for value in node:
                 if not isinstance(value, _SCALARS):
-                    raise PatternError(f"{where}: takes strings, numbers, true, false, null; not {value!r}")
+                    raise PatternError(place, f"takes strings, numbers, true, false, null; not {value!r}")
             yield place, frozenset(map(value_of, node))
         else:
-            raise PatternError(f"{where}: must be a list of values, as [{node!r}]")
+            raise PatternError(place, f"must be a list of values, as [{node!r}]")

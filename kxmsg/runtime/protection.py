@@ -55,37 +55,35 @@ class Protection:
 
     async def run(self) -> None:
         """Follow the work until cancelled; then the protection ends."""
-        protected = False
-        failures = 0
+        loop = asyncio.get_running_loop()
+        protected, renew_at, failures = False, float("inf"), 0
         try:
             while True:
-                wanted = self._holders > 0
-                if protected and not wanted:
+                await self._until_due(protected, renew_at)
+                if protected and not self._holders:
                     await asyncio.sleep(LINGER)
-                    wanted = self._holders > 0
-                self._changed.clear()
-                if wanted or protected:
-                    if await self._ask(enabled=wanted):
-                        protected, failures = wanted, 0
-                    else:
-                        failures += 1
-                        await asyncio.sleep(_BACKOFF.delay(failures - 1, self._rng))
+                    if self._holders:
                         continue
-                await self._edge(protected)
+                wanted = self._holders > 0
+                if await self._ask(enabled=wanted):
+                    protected, failures = wanted, 0
+                    renew_at = loop.time() + RENEW if wanted else float("inf")
+                else:
+                    await asyncio.sleep(_BACKOFF.delay(failures, self._rng))
+                    failures += 1
         finally:
             if protected:
                 await self._ask(enabled=False)
 
-    async def _edge(self, protected: bool) -> None:
-        """Wait until busy turns idle, or idle busy, or the protection has to be renewed."""
+    async def _until_due(self, protected: bool, renew_at: float) -> None:
+        """Wait until busy and protected differ, or the protection has to be renewed."""
         loop = asyncio.get_running_loop()
-        renew = loop.time() + RENEW if protected else float("inf")
-        while (self._holders > 0) == protected and loop.time() < renew:
+        while (self._holders > 0) == protected and loop.time() < renew_at:
+            self._changed.clear()
             if protected:
-                await pause(self._changed, renew - loop.time())
+                await pause(self._changed, renew_at - loop.time())
             else:
                 await self._changed.wait()
-            self._changed.clear()
 
     async def _ask(self, *, enabled: bool) -> bool:
         body = {"ProtectionEnabled": True, "ExpiresInMinutes": EXPIRES} if enabled else {"ProtectionEnabled": False}

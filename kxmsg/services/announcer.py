@@ -7,7 +7,7 @@ from kxmsg.errors import Permanent
 from kxmsg.model.envelope import Bundle, Entry
 from kxmsg.model.event import OWN_SOURCE, Event
 from kxmsg.model.target import EVERYBODY
-from kxmsg.own_events import AVAILABLE, available, available_to_many, stored
+from kxmsg.own_events import AVAILABLE, STORED, available, available_to_many, stored
 from kxmsg.ports import EventBus
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.directory import Directory
@@ -30,7 +30,8 @@ class Announcer:
 
     async def stored(self, bundles: Sequence[Bundle]) -> None:
         """Say what was committed. Returns when the bus has it; raises a BackendError where it would not take it."""
-        await self._put([event for bundle in bundles for event in stored(bundle)])
+        if any(self._bus.matches(OWN_SOURCE, kind) for kind in STORED):
+            await self._put([event for bundle in bundles for event in stored(bundle)])
 
     async def available(self, bundle: Bundle, connected: Sequence[tuple[str, str]]) -> None:
         """Say to each user of a target what they may now read. ``connected`` holds (tenant, user) of those online."""

@@ -57,8 +57,8 @@ class Logs:
         """Number and store ``envelopes``, each once, in their order; returns all of them with their numbers.
 
         An envelope that was stored before keeps its number and is returned all the same, as it was stored, so that
-        what follows the commit happens even if the process died in between. Raises :class:`Poison` where the log can't take
-        entries (deleted, or a channel that nobody made), :class:`Transient` after :data:`ATTEMPTS` tries.
+        what follows the commit happens even if the process died in between. Raises :class:`Poison` where the log can't
+        take entries (deleted, or a channel that nobody made), :class:`Transient` after :data:`ATTEMPTS` tries.
         """
         key = log_key(tenant, target)
         batch = Batch.fold(envelopes)

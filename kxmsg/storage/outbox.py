@@ -63,7 +63,7 @@ class Outbox:
             log.warning("events stay owed", count=len(owed), error=str(error))
             return 0
         for failure in failures:
-            log.error("event refused by the bus", event=owed[failure.index].key.sk, code=failure.code)
+            log.error("event refused by the bus", id=owed[failure.index].key.sk, code=failure.code)
         return len(arrived)
 
     async def sweep(self, limit: int = 100) -> int:

@@ -40,7 +40,9 @@ class Catalogue:
 
     def hits(self, event: Mapping[str, Any]) -> list[Hit]:
         """The templates that an event calls for."""
-        kind = event.get("detail-type", "")
+        kind = event.get("detail-type")
+        if not isinstance(kind, str):
+            return []
         return [
             Hit(name, index)
             for name in self._matcher.match(event)

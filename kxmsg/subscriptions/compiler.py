@@ -12,7 +12,7 @@ from kxmsg.model.target import TARGET_TYPES
 from kxmsg.rendering import Renderer, TemplateError, compile_value
 from kxmsg.subscriptions.catalogue import Catalogue, Subscription
 from kxmsg.subscriptions.nodes import At, Node, parse
-from kxmsg.subscriptions.template import FIELDS, REQUIRED, MappingKind, Template, check_field
+from kxmsg.subscriptions.template import FIELDS, REQUIRED, MappingKind, Template, check_field, misplaced
 from kxmsg.suggest import did_you_mean
 
 MAPPINGS: Final[dict[str, MappingKind]] = {"notificationMapping": "notification", "messageMapping": "message"}
@@ -43,7 +43,7 @@ class _Compiler:
 
     def file(self, file: Path) -> None:
         try:
-            root = parse(file, file.read_text(encoding="utf-8"))
+            root = parse(file, file.read_text(encoding="utf-8"), self.problems)
         except ConfigError as error:
             self.problems += error.problems
             return
@@ -98,14 +98,23 @@ class _Compiler:
             self._wrong(node.at, "a subscription needs an eventPattern")
             return None
         place = fields["eventPattern"][1]
-        mapping = dict(self._map(place, "eventPattern"))
-        plain = {("detail-type" if key == "detailType" else key): value.plain for key, (_, value) in mapping.items()}
-        try:
-            pattern = Pattern(plain)
-        except PatternError as error:
-            self._wrong(place.at, f"eventPattern: {error}")
+        if not isinstance(place.value, dict):
+            self._map(place, "eventPattern")
             return None
-        return pattern
+        mapping: dict[str, tuple[Node, Node]] = {}
+        for name, (key, value) in place.value.items():
+            field = "detail-type" if name == "detailType" else name
+            if field in mapping:
+                self._wrong(key.at, "eventPattern: detailType is another name of detail-type; keep one")
+            mapping[field] = (key, value)
+        try:
+            return Pattern({field: value.plain for field, (_, value) in mapping.items()})
+        except PatternError as error:
+            at, fields = place.at, mapping
+            for field in error.path:
+                at, fields = fields[field][1].at, fields[field][1].value
+            self._wrong(at, f"eventPattern: {error}")
+            return None
 
     def _mapping(
         self, name: str, kind: MappingKind, node: Node, pattern: Pattern | None
@@ -116,25 +125,38 @@ class _Compiler:
                 hint = did_you_mean(detail_type, [str(kind) for kind in wanted])
                 self._wrong(key.at, f"no event of detail-type {detail_type!r} passes the eventPattern{hint}")
             nodes = value.value if isinstance(value.value, list) else [value]
-            made = [self._template(f"{name}.{detail_type}[{index}]", kind, child) for index, child in enumerate(nodes)]
+            if not nodes:
+                self._wrong(value.at, f"{detail_type} has no template; give it one, or leave it out")
+            place = f"{name}.{kind}.{detail_type}"  # ids of what is rendered are made from it
+            made = [self._template(f"{place}[{index}]", kind, child) for index, child in enumerate(nodes)]
             yield detail_type, [template for template in made if template is not None]
 
     def _template(self, name: str, kind: MappingKind, node: Node) -> Template | None:
         fields = self._map(node, "a template")
         self._known(fields, FIELDS)
-        target_type = fields["targetType"][1].value if "targetType" in fields else None
-        if target_type not in TARGET_TYPES:
+        target_type = fields["targetType"][1].plain if "targetType" in fields else None
+        if target_type in TARGET_TYPES:
+            for required in (REQUIRED.get(target_type), "content"):
+                if required is not None and required not in fields:
+                    self._wrong(node.at, f"a template for a {target_type} needs {required}")
+            for field, (key, _) in fields.items():
+                if fault := misplaced(field, target_type):
+                    self._wrong(key.at, fault)
+        else:
             place = fields["targetType"][1].at if "targetType" in fields else node.at
             self._wrong(place, f"targetType must be one of {', '.join(TARGET_TYPES)}, not {target_type!r}")
-            return None
-        for required in (REQUIRED.get(target_type), "content"):
-            if required is not None and required not in fields:
-                self._wrong(node.at, f"a template for a {target_type} needs {required}")
         compiled = {field: self._field(field, value) for field, (_, value) in fields.items() if field in FIELDS}
+        if target_type not in TARGET_TYPES:
+            return None
         return Template(name, kind, target_type, {field: made for field, made in compiled.items() if made})
 
     def _field(self, name: str, node: Node) -> Renderer | None:
         plain = node.plain
+        try:
+            orjson.dumps(plain)
+        except orjson.JSONEncodeError as error:
+            self._wrong(node.at, f"{name} holds what JSON has not: {error}")
+            return None
         if not _holds_template(plain):
             fault = check_field(name, plain)
             if fault is not None:

@@ -12,6 +12,9 @@ MAX_BYTES: Final = 1_000_000
 MAX_NODES: Final = 50_000
 """Nodes of one file after aliases are followed: an alias bomb ends here."""
 
+MAX_DEPTH: Final = 100
+"""Nesting: PyYAML's composer recurses in C, without a limit of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class At:
@@ -42,17 +45,22 @@ class Node:
         return self.value
 
 
-def parse(file: Path, text: str) -> Node | None:
-    """The file's one document, None where it is empty; raises :class:`ConfigError` with place and remedy."""
+def parse(file: Path, text: str, problems: list[str]) -> Node | None:
+    """The file's one document, None where it is empty.
+
+    Mistakes that leave the rest readable are added to ``problems``; for others it raises :class:`ConfigError`. Each
+    has its place and a remedy.
+    """
     if len(text) > MAX_BYTES:
         raise ConfigError([f"{file}: is larger than {MAX_BYTES} bytes; split it"])
     loader = yaml.CSafeLoader(text)
     try:
+        _check_depth(file, text)
         root = loader.get_single_node()
-        return None if root is None else _Reader(file, loader).read(root)
+        return None if root is None else _Reader(file, loader, problems).read(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = At(file, mark.line + 1, mark.column + 1) if mark else file
+        place = _at(file, mark) if mark else file
         raise ConfigError(
             [f"{place}: not YAML: {error.problem}; quote text that holds ': ', ' #' or '{{{{'"]
         ) from error
@@ -62,33 +70,65 @@ def parse(file: Path, text: str) -> Node | None:
         loader.dispose()
 
 
+def _check_depth(file: Path, text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ConfigError([f"{_at(file, event.start_mark)}: nested deeper than {MAX_DEPTH}; write it flatter"])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _at(file: Path, mark: Any) -> At:
+    """``mark`` is PyYAML's, from C or from Python: two classes alike."""
+    return At(file, mark.line + 1, mark.column + 1)
+
+
 class _Reader:
-    def __init__(self, file: Path, loader: yaml.CSafeLoader) -> None:
+    def __init__(self, file: Path, loader: yaml.CSafeLoader, problems: list[str]) -> None:
         self._file = file
         self._loader = loader
+        self._problems = problems
         self._count = 0
+        self._depth = 0
 
     def read(self, node: yaml.Node) -> Node:
         self._count += 1
-        at = At(self._file, node.start_mark.line + 1, node.start_mark.column + 1)
+        self._depth += 1
+        at = _at(self._file, node.start_mark)
         if self._count > MAX_NODES:
             raise ConfigError([f"{at}: more than {MAX_NODES} values once aliases are followed; write less"])
+        if self._depth > MAX_DEPTH:
+            raise ConfigError([f"{at}: nested deeper than {MAX_DEPTH} once aliases are followed; write it flatter"])
+        value: Any
         match node:
             case yaml.MappingNode():
-                return Node(at, self._mapping(node))
+                value = self._mapping(node)
             case yaml.SequenceNode():
-                return Node(at, [self.read(child) for child in node.value])
+                value = [self.read(child) for child in node.value]
             case _:
-                return Node(at, self._loader.construct_object(node))
+                value = self._scalar(at, node)
+        self._depth -= 1
+        return Node(at, value)
+
+    def _scalar(self, at: At, node: yaml.Node) -> Any:
+        try:
+            return self._loader.construct_object(node)
+        except (ValueError, AttributeError) as error:  # what PyYAML takes for a date or a number, and is none
+            self._problems.append(f"{at}: {node.value!r} is no value: {error}; quote it if it is text")
+            return node.value
 
     def _mapping(self, node: yaml.MappingNode) -> dict[str, tuple[Node, Node]]:
         fields: dict[str, tuple[Node, Node]] = {}
         for key_node, value_node in node.value:
-            key = self.read(key_node)
+            key, value = self.read(key_node), self.read(value_node)
             if not isinstance(key.value, str):
-                raise ConfigError([f"{key.at}: a key must be text, not {key.plain!r}; quote it"])
-            if key.value in fields:
+                self._problems.append(f"{key.at}: a key must be text, not {key.plain!r}; quote it")
+            elif key.value in fields:
                 first = fields[key.value][0].at
-                raise ConfigError([f"{key.at}: {key.value!r} stands twice, first in line {first.line}; keep one"])
-            fields[key.value] = (key, self.read(value_node))
+                self._problems.append(f"{key.at}: {key.value!r} stands twice, first in line {first.line}; keep one")
+            else:
+                fields[key.value] = (key, value)
         return fields

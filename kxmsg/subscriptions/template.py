@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from kxmsg.errors import Refusal
-from kxmsg.model.target import BROADCAST, EVERYBODY, Target, TargetType
+from kxmsg.model.target import BROADCAST, EVERYBODY, Target, TargetType, check_id
 from kxmsg.rendering import Renderer, RenderError
 
 MappingKind = Literal["notification", "message"]
@@ -40,7 +40,19 @@ MESSAGE_TYPES: Final = ("chat", "notification", "text", "email")
 REQUIRED: Final[dict[str, str]] = {"user": "userId", "client": "clientId", "channel": "channelId"}
 """The field that a target type can't do without."""
 
+_OF_ONE_TYPE: Final[dict[str, TargetType]] = {"targetUserIds": "client", "targetClientIds": "broadcast"}
+"""Fields that narrow a target of one type, and would be without effect on any other."""
+
+MAX_SECONDS: Final = 10 * 366 * 86_400
+
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "userId": (str, int),
+    "clientId": (str, int),
+    "channelId": (str, int),
+    "tenantId": (str, int),
+    "senderId": (str, int),
+    "targetUserIds": (list,),
+    "targetClientIds": (list,),
     "title": (str,),
     "content": (str,),
     "icon": (str,),
@@ -86,31 +98,31 @@ class Template:
         detail = event["detail"]
         tenant = values.get("tenantId") or detail.get("tenantId") or detail.get("clientId") or default_tenant
         try:
-            places = tuple(self._places(values, str(tenant)))
+            places = tuple(self._places(values, check_id(_ident(tenant), "tenantId")))
         except Refusal as refusal:
             raise RenderError(f"{self.name}: {refusal}") from refusal
         payload = {name: values[name] for name in CONTENT if values.get(name) is not None}
         if self.target_type == "channel":
-            payload["channelId"] = values["channelId"]
+            payload["channelId"] = places[0][1].id
         return Rendered(places, payload, values.get("ttl"), values.get("deliverAfter") or 0)
 
     def _places(self, values: Mapping[str, Any], tenant: str) -> list[tuple[str, Target]]:
         match self.target_type:
             case "user":
-                return [(tenant, Target.of("user", values["userId"]))]
+                return [(tenant, Target.of("user", _ident(values["userId"])))]
             case "channel":
-                return [(tenant, Target.of("channel", values["channelId"]))]
+                return [(tenant, Target.of("channel", _ident(values["channelId"])))]
             case "client":
-                client = Target.of("client", values["clientId"])
+                client = Target.of("client", _ident(values["clientId"]))
                 if values.get("targetUserIds") is None:
                     return [(client.id, client)]
-                users = dict.fromkeys(_ids(self.name, "targetUserIds", values["targetUserIds"]))
-                return [(client.id, Target.of("user", user)) for user in users]
+                users = [Target.of("user", _ident(user)) for user in values["targetUserIds"]]
+                return [(client.id, user) for user in dict.fromkeys(users)]
             case "broadcast":
                 if values.get("targetClientIds") is None:
                     return [(EVERYBODY, BROADCAST)]
-                clients = dict.fromkeys(_ids(self.name, "targetClientIds", values["targetClientIds"]))
-                return [(client, Target.of("client", client)) for client in clients]
+                clients = [Target.of("client", _ident(client)) for client in values["targetClientIds"]]
+                return [(client.id, client) for client in dict.fromkeys(clients)]
 
 
 def check_field(name: str, value: Any) -> str | None:
@@ -122,7 +134,15 @@ def check_field(name: str, value: Any) -> str | None:
     wanted = _TYPES.get(name)
     if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
         return f"{name} must be {' or '.join(kind.__name__ for kind in wanted)}, not {type(value).__name__}"
+    if name in (*TIMING, "displayDuration") and not 0 <= value <= MAX_SECONDS:
+        return f"{name} must be 0 to {MAX_SECONDS}, not {value}"
     return None
+
+
+def misplaced(name: str, target_type: TargetType) -> str | None:
+    """What is wrong with naming this field in a template for that target type, or None."""
+    only = _OF_ONE_TYPE.get(name, target_type)
+    return None if only == target_type else f"{name} is for templates with targetType: {only}"
 
 
 def _check(template: str, values: Mapping[str, Any]) -> None:
@@ -132,7 +152,6 @@ def _check(template: str, values: Mapping[str, Any]) -> None:
             raise RenderError(f"{template}: {fault}")
 
 
-def _ids(template: str, name: str, value: Any) -> list[str]:
-    if not isinstance(value, list):
-        raise RenderError(f"{template}: {name} must be a list of ids, not {type(value).__name__}")
-    return value
+def _ident(value: Any) -> Any:
+    """Events may number what they name; ids are text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -39,7 +39,9 @@ class Frames:
         try:
             fields = native.parse(text)
             given = fields.get("id")
-            ident = given if isinstance(given, str | int | float) else None
+            if not isinstance(given, str | int | float | None):
+                raise InvalidInput("id must be a text or a number", code="invalid_id")
+            ident = given
             connection = await self._connections.get(connection_id)
             if connection is None:
                 raise Unauthenticated("the connection is not known; connect again", code="unknown_connection")
@@ -50,7 +52,7 @@ class Frames:
             if action is None:
                 known = ", ".join(sorted(self._actions))
                 raise InvalidInput(f"action must be one of {known}", code="unknown_action")
-            return await action(connection, fields | {"id": given} if given is None else fields)
+            return await action(connection, fields)
         except Refusal as refusal:
             return native.error(ident, refusal.code, refusal.message)
         except Transient as error:
@@ -84,7 +86,7 @@ class Frames:
         places = await self._connections.places(connection.id)
         heads = await self._logs.heads([(place.tenant, place.target) for place in places])
         return native.pong(
-            ident,
+            fields.get("id"),
             {
                 place.target.key: {"epoch": head.epoch, "sequenceNumber": head.seq}
                 for place, head in zip(places, heads, strict=True)

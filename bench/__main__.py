@@ -1,0 +1,102 @@
+"""``python -m bench``: measure and write ``bench/RESULTS.md``."""
+
+import asyncio
+import os
+import platform
+import time
+from pathlib import Path
+
+import uvloop
+
+from bench.baseline import broadcasting
+from bench.path import Throughput, burst, steady
+from bench.stack import cpu, running
+from kxmsg.testing.stack import Stack
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+EVENTS = 10_000
+USERS = 100
+IDLE_SECONDS = 10
+FANS = ((1, 4000), (100, 400), (1000, 60))
+"""Recipients of each event, and events."""
+
+
+async def main() -> None:
+    lines = [
+        "# Results",
+        "",
+        f"Made by `make bench` on {time.strftime('%Y-%m-%d')}: {_machine()}, Python {platform.python_version()}, one process per line of",
+        "`Procfile`, the load generator and its clients on the same cores. CPU time is of all processes together, the load generator included.",
+    ]
+    lines += await _paths("full")
+    lines += await _paths("normal")
+    RESULTS.write_text("\n".join(lines) + "\n")
+
+
+async def _paths(durability: str) -> list[str]:
+    mode = {"full": "survives power loss (`full`, the default)", "normal": "survives crashes of processes (`normal`)"}
+    async with running(durability) as stack:
+        lines = ["", f"## Durability: {mode[durability]}", ""]
+        lines += await _idle(stack)
+        users = [(f"user-{number}", "acme") for number in range(USERS)]
+        await burst(stack, "user", users, 1000, 1)
+        whole = await burst(stack, "user", users, EVENTS, 1)
+        lines += _events(whole)
+        for rate in (500.0, 1000.0):
+            latency = await steady(stack, users, rate, 10)
+            lines.append(
+                f"- At {rate:.0f} events/s, emit to frame: p50 {latency.p50:.1f} ms, p99 {latency.p99:.1f} ms, "
+                f"worst {latency.worst:.1f} ms."
+            )
+        lines += [
+            "",
+            "| recipients per event | frames/s | CPU µs per frame | `websockets.broadcast`: frames/s | CPU µs |",
+        ]
+        lines += ["|---|---|---|---|---|"]
+        for fan, events in FANS:
+            tenant = f"tenant-{fan}"
+            result = await burst(stack, "client", [(f"m{number}", tenant) for number in range(fan)], events, fan)
+            plain = await broadcasting(fan, events)
+            lines.append(
+                f"| {fan} | {result.frames / result.seconds:,.0f} | {sum(result.cpu.values()):.1f} "
+                f"| {plain.frames / plain.seconds:,.0f} | {plain.cpu:.1f} |"
+            )
+    _say(lines)
+    return lines
+
+
+async def _idle(stack: Stack) -> list[str]:
+    before = cpu(stack)
+    await asyncio.sleep(IDLE_SECONDS)
+    after = cpu(stack)
+    share = sum(after[name] - before[name] for name in after if name != "bench") / IDLE_SECONDS * 100
+    return [f"- Idle, all {len(stack.pids)} processes together: {share:.1f} % of a core."]
+
+
+def _events(result: Throughput) -> list[str]:
+    parts = ", ".join(f"{name} {spent:.0f}" for name, spent in sorted(result.cpu.items(), key=lambda item: -item[1]))
+    return [
+        f"- {EVENTS:,} events emitted at once, one recipient each of {USERS}: {result.events / result.seconds:,.0f} events/s.",
+        f"- CPU per event: {sum(result.cpu.values()):.0f} µs ({parts}).",
+    ]
+
+
+def _machine() -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    return f"{os.cpu_count()} cores ({model}), {platform.system()} {platform.release().partition('-')[0]}"
+
+
+def _say(lines: list[str]) -> None:
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

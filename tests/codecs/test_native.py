@@ -1,0 +1,85 @@
+"""Native frames, as clients see them."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kxmsg.codecs import native
+from kxmsg.errors import InvalidInput
+from tests.product import DESK, USER, bundle, envelope
+
+AT = 1_769_846_400_123
+
+
+def shown(target: Any, kind: str, payload: dict[str, Any]) -> Any:
+    committed = bundle(target, [envelope("ID", target, kind=kind, payload=payload, created_at=AT)], first=7)
+    return orjson.loads(native.frame(committed, committed.entries[0]))
+
+
+POSITION = {"timestamp": "2026-01-31T08:00:00.123Z", "epoch": "EPOCH", "sequenceNumber": 7}
+
+
+def test_a_notification_shows_its_fields_and_no_others() -> None:
+    payload = {"title": "T", "content": "C", "priority": "high", "tags": ["x"], "displayDuration": 0, "secret": 1}
+    assert shown(USER, "notification", payload) == {
+        "type": "notification",
+        "notificationId": "ID",
+        "title": "T",
+        "content": "C",
+        "priority": "high",
+        "tags": ["x"],
+        "displayDuration": 0,
+        "targetKey": "user#ana",
+        **POSITION,
+    }
+
+
+def test_a_message_of_a_channel_is_a_chat_message() -> None:
+    payload = {"content": "hi", "senderId": "ana", "senderName": "Ana", "metadata": {"a": 1}, "eventType": "note"}
+    assert shown(DESK, "message", payload) == {
+        "type": "chat.message",
+        "channelId": "desk",
+        "messageId": "ID",
+        "message": "hi",
+        "senderId": "ana",
+        "senderName": "Ana",
+        "eventType": "note",
+        "metadata": {"a": 1},
+        "targetKey": "channel#desk",
+        **POSITION,
+    }
+
+
+def test_a_message_to_a_user_carries_its_payload_which_can_not_pose_as_another_frame() -> None:
+    payload = {"content": "hi", "type": "ack", "messageId": "other", "sequenceNumber": 1, "epoch": "x"}
+    assert shown(USER, "message", payload) == {
+        "type": "message",
+        "messageId": "ID",
+        "content": "hi",
+        "targetKey": "user#ana",
+        **POSITION,
+    }
+
+
+def test_answers_repeat_the_clients_id_if_it_gave_one() -> None:
+    assert native.ack("c1", messageId="M") == b'{"type":"ack","id":"c1","messageId":"M"}'
+    assert native.ack(None, messageId="M") == b'{"type":"ack","messageId":"M"}'
+    assert native.error(0, "no", "why") == b'{"type":"error","id":0,"code":"no","message":"why"}'
+    assert native.pong(None, {}) == b'{"type":"pong","heads":{}}'
+
+
+@given(st.text())
+def test_any_text_is_an_object_or_refused(text: str) -> None:
+    try:
+        assert isinstance(native.parse(text), dict)
+    except InvalidInput as refusal:
+        assert refusal.code == "malformed"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "1", "null", "{", '{"a":\ud800}', "[" * 5000])
+def test_what_is_no_object_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        native.parse(text)
