@@ -47,7 +47,7 @@ class GatewayServer:
         port: int = 0,
         limits: Limits | None = None,
     ) -> None:
-        self._registry = Registry(name, integration, limits or Limits())
+        self._registry: Registry[Connection] = Registry(name, integration, limits or Limits())
         self._app = Management(self._registry, credentials, region)
         self._host = host
         self._port = port

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from kxmsg.embedded import batch
 from kxmsg.errors import InvalidInput, Refusal, TooLarge
-from kxmsg.gateway.protocol import NORMAL, SENT, encode_text
+from kxmsg.gateway.protocol import NORMAL, SENT, Connection, encode_text
 from kxmsg.gateway.registry import Registry
 from kxmsg.ports import Outcome
 from kxmsg.sigv4 import Credentials, SignatureRefused, verify
@@ -58,7 +58,7 @@ SLOW_BODY: Final = Reply(408, b'{"message":"Request Timeout"}', "RequestTimeoutE
 class Management:
     """The ASGI application of the gateway's port."""
 
-    def __init__(self, registry: Registry, credentials: Sequence[Credentials], region: str) -> None:
+    def __init__(self, registry: Registry[Connection], credentials: Sequence[Credentials], region: str) -> None:
         self._registry = registry
         self._credentials = {known.access_key: known for known in credentials}
         self._region = region

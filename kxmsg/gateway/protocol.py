@@ -57,7 +57,9 @@ class Connection(asyncio.Protocol):
     while the client does not take what was written, and while it is opening.
     """
 
-    def __init__(self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Registry]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, "Registry[Connection]"]
+    ) -> None:
         self._registry = app_state["registry"]
         self._limits = self._registry.limits
         self._wire = ServerProtocol(max_size=(self._limits.message, self._limits.frame), logger=_wire_log)

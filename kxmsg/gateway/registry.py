@@ -3,20 +3,31 @@
 import asyncio
 from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
+from kxmsg.gateway.events import Peer
 from kxmsg.gateway.integration import Integration
 from kxmsg.gateway.limits import Limits
 from kxmsg.telemetry import CONNECTIONS, get_logger
-
-if TYPE_CHECKING:
-    from kxmsg.gateway.protocol import Connection
 
 GOING_AWAY: Final = (1001, "Going away")
 _log = get_logger(__name__)
 
 
-class Registry:
+class Socket(Protocol):
+    """What the registry asks of a connection."""
+
+    @property
+    def peer(self) -> Peer: ...
+    def close(self, code: int, reason: str) -> None: ...
+    def abort(self) -> None: ...
+    def expire(self, now: float) -> None: ...
+
+
+S = TypeVar("S", bound=Socket)
+
+
+class Registry(Generic[S]):
     """Connections by id, and all sockets: those still opening or closing as well. ``name`` is the gateway's."""
 
     def __init__(self, name: str, integration: Integration, limits: Limits) -> None:
@@ -25,8 +36,8 @@ class Registry:
         self.limits = limits
         self.stopping = False
         self.disconnects = asyncio.Semaphore(limits.disconnects)
-        self._open: dict[str, Connection] = {}
-        self._sockets: set[Connection] = set()
+        self._open: dict[str, S] = {}
+        self._sockets: set[S] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -40,34 +51,34 @@ class Registry:
     def full(self) -> bool:
         return len(self._sockets) > self.limits.connections
 
-    def get(self, connection: str) -> "Connection | None":
+    def get(self, connection: str) -> S | None:
         """The connection, if its ``$connect`` was answered and it has not begun to close."""
         return self._open.get(connection)
 
-    def attach(self, connection: "Connection") -> None:
+    def attach(self, connection: S) -> None:
         self._sockets.add(connection)
         self._empty.clear()
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, connection: S) -> None:
         self._open[connection.peer.connection] = connection
         CONNECTIONS.inc()
 
-    def closed(self, connection: "Connection") -> None:
+    def closed(self, connection: S) -> None:
         if self._open.pop(connection.peer.connection, None) is not None:
             CONNECTIONS.dec()
 
-    def detach(self, connection: "Connection") -> None:
+    def detach(self, connection: S) -> None:
         self._sockets.discard(connection)
         if not self._sockets:
             self._empty.set()
 
-    def spawn(self, connection: "Connection", work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, connection: S, work: Coroutine[Any, Any, None]) -> None:
         """Run a connection's work, which :meth:`drain` waits for. Should it raise, the connection is cut."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(partial(self._done, connection))
 
-    def _done(self, connection: "Connection", task: asyncio.Task[None]) -> None:
+    def _done(self, connection: S, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("connection cut: its work failed", exc_info=error)
