@@ -1,13 +1,14 @@
 """Composition root: the one place that chooses adapters and puts the parts together."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
 
 from kxmsg.embedded.backend import EmbeddedBackend
-from kxmsg.embedded.connections import GatewayClient
-from kxmsg.embedded.secrets import LocalSecrets
 from kxmsg.errors import StartError
 from kxmsg.model.envelope import Ordering
 from kxmsg.ports import BlobStore, Clock, ConnectionGateway, EventBus, Key, Queue, Tables, Topic
@@ -15,10 +16,8 @@ from kxmsg.services.announcer import Announcer
 from kxmsg.services.channels import ChannelService
 from kxmsg.services.delivery import Delivery
 from kxmsg.services.entrance import Entrance
-from kxmsg.services.identity import CachedKeys, StaticKeys, TokenVerifier, key_source
 from kxmsg.services.inbox import Inbox
 from kxmsg.services.recorder import Recorder
-from kxmsg.services.sessions import Frames, Sessions
 from kxmsg.settings import Settings
 from kxmsg.sigv4 import Credentials
 from kxmsg.storage.channels import Channels
@@ -32,14 +31,36 @@ from kxmsg.subscriptions import Catalogue, load
 from kxmsg.telemetry import SystemClock
 from kxmsg.topology import EVENTS, OUTBOUND, OUTBOUND_FIFO, SEQUENCE, STORAGE, TOPOLOGY, Rule, Topology
 
+if TYPE_CHECKING:
+    from kxmsg.embedded.connections import GatewayClient
+    from kxmsg.embedded.secrets import LocalSecrets
+    from kxmsg.services.identity import CachedKeys, TokenVerifier
+    from kxmsg.services.sessions import Frames, Sessions
+
 
 class App:
-    """What a process works with. Each part is made when it is first asked for."""
+    """What a process works with. Each part is made when it is first asked for.
+
+    What only some processes need, an HTTP client or cryptography, is also imported only then: that is a third of the
+    time that the others would take to start.
+    """
 
     def __init__(self, settings: Settings, backend: EmbeddedBackend, clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
         self.backend = backend
+
+    async def prepare(self) -> None:
+        """What stages need before their first message: a mistake in the subscriptions stops the start.
+
+        Raises :class:`~kxmsg.errors.ConfigError` with all mistakes.
+        """
+        self.bus  # noqa: B018 - makes it, of the catalogue, which is made of files
+
+    async def prepare_to_serve(self) -> None:
+        """As :meth:`prepare`, for the API: its keys are read too. Raises :class:`~kxmsg.errors.StartError`."""
+        await self.prepare()
+        self.gateway_secrets, self.sessions, self.inbox  # noqa: B018 - makes them, of files
 
     @property
     def topology(self) -> Topology:
@@ -75,7 +96,9 @@ class App:
         return self.backend.bus(rules)
 
     @cached_property
-    def secrets(self) -> LocalSecrets:
+    def secrets(self) -> "LocalSecrets":
+        from kxmsg.embedded.secrets import LocalSecrets
+
         return LocalSecrets(self.settings.data)
 
     @cached_property
@@ -93,15 +116,21 @@ class App:
         return self._gateway_client
 
     @cached_property
-    def _gateway_client(self) -> GatewayClient:
+    def _gateway_client(self) -> "GatewayClient":
+        from kxmsg.embedded.connections import GatewayClient
+
         return GatewayClient(self._gateways(), self.management_credentials)
 
     @cached_property
-    def _issuer_keys(self) -> CachedKeys | None:
+    def _issuer_keys(self) -> "CachedKeys | None":
+        from kxmsg.services.identity import key_source
+
         return key_source(self.settings.jwks) if self.settings.jwks else None
 
     @cached_property
-    def verifier(self) -> TokenVerifier:
+    def verifier(self) -> "TokenVerifier":
+        from kxmsg.services.identity import StaticKeys, TokenVerifier
+
         settings = self.settings
         return TokenVerifier(
             self._issuer_keys or StaticKeys(self.secrets.jwks()),
@@ -132,6 +161,11 @@ class App:
     @cached_property
     def due(self) -> Due:
         return Due(self.tables, self.clock)
+
+    @cached_property
+    def owner(self) -> str:
+        """This process's name on the leases that it holds."""
+        return token_hex(8)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -169,7 +203,9 @@ class App:
         return ChannelService(self.channels, self.logs, self.connections, self.outbox, self.clock)
 
     @cached_property
-    def sessions(self) -> Sessions:
+    def sessions(self) -> "Sessions":
+        from kxmsg.services.sessions import Sessions
+
         return Sessions(
             self.verifier,
             self.connections,
@@ -181,7 +217,9 @@ class App:
         )
 
     @cached_property
-    def frames(self) -> Frames:
+    def frames(self) -> "Frames":
+        from kxmsg.services.sessions import Frames
+
         return Frames(self.connections, self.logs, self.entrance, self.clock)
 
     @cached_property
@@ -232,6 +270,7 @@ async def open_app(settings: Settings, topology: Topology = TOPOLOGY) -> AsyncIt
     """The app that the settings describe, closed at the end. Raises :class:`~kxmsg.errors.StartError`."""
     if settings.backend != "embedded":
         raise StartError("KXMSG_BACKEND=aws is not available in this version; use embedded")
+    _make_folder(settings.data)
     clock = SystemClock()
     app = App(settings, EmbeddedBackend(settings.data, topology, clock, durability=settings.durability), clock)
     try:
@@ -251,3 +290,14 @@ def memory_app(
     clock = clock or SystemClock()
     backend = EmbeddedBackend(None, topology, clock, inline=True, aws_like=aws_like)
     return App(settings or Settings(), backend, clock)
+
+
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(
+            f"{data} can't be made ({error.strerror}): point KXMSG_DATA to a folder of your own"
+        ) from error
+    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        raise StartError(f"{data} can't be written: give this user the right to, or point KXMSG_DATA elsewhere")

@@ -15,6 +15,9 @@ def _split(value: object) -> object:
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 """A comma-separated list."""
 
+Secrets = Annotated[list[Annotated[SecretStr, Field(min_length=16)]], NoDecode, BeforeValidator(_split)]
+"""As :data:`Names`, never shown."""
+
 
 class Settings(BaseSettings):
     """What a deployment decides. Each is ``KXMSG_`` + its name in capitals, but for ``LOG_LEVEL``."""
@@ -39,10 +42,10 @@ class Settings(BaseSettings):
         default_factory=list,
         description="Allow-list of gateways, name=url, comma-separated; default: gateway_name on host and port.",
     )
-    gateway_secrets: list[Annotated[SecretStr, Field(min_length=16)]] = Field(
+    gateway_secrets: Secrets = Field(
         default_factory=list,
         max_length=2,
-        description="Secrets of the integration routes, a JSON list of one, or two to rotate; made on first use.",
+        description="Secrets of the integration routes: one, or two to rotate, comma-separated; made on first use.",
     )
 
     jwks: str | None = Field(None, description="URL or file of the JWKS; default: the key in the data folder.")

@@ -49,7 +49,7 @@ class SubscriptionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Events of these sources and detail-types (none named: of any) that the bus brings to ``queue``."""
+    """Events of these sources and detail-types (none named: any) that the bus brings to ``queue``."""
 
     name: str
     sources: frozenset[str]
@@ -57,7 +57,8 @@ class Rule:
     queue: str
 
     def accepts(self, source: str, detail_type: str) -> bool:
-        return source in self.sources and (not self.detail_types or detail_type in self.detail_types)
+        of_source = not self.sources or source in self.sources
+        return of_source and (not self.detail_types or detail_type in self.detail_types)
 
 
 @dataclass(frozen=True, slots=True)

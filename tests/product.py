@@ -57,17 +57,15 @@ def connection(ident: str, user: str = "ana", *, tenant: str = "acme", **changes
     return Connection(id=ident, gateway="local", tenant=tenant, user=user, **{**fields, **changes})
 
 
-def simulate(
-    scenario: Callable[[App], Awaitable[T]], *, seed: int | None = None, config: Path = CONFIG, **mishaps: float
-) -> T:
+def simulate(scenario: Callable[[App], Awaitable[T]], *, seed: int | None = None, **mishaps: float) -> T:
     """Run ``scenario`` with an app in memory and virtual time.
 
-    With a ``seed``, in an order of its choosing and on tables that do what DynamoDB may do, as often as ``mishaps`` say.
+    With a ``seed``, in an order of its choosing, on tables that do what DynamoDB may do as often as ``mishaps`` say.
     """
 
     async def main() -> T:
         clock = VirtualClock(asyncio.get_running_loop())
-        app = memory_app(clock=clock, aws_like=seed, settings=Settings(config=config))
+        app = memory_app(clock=clock, aws_like=seed, settings=Settings(config=CONFIG))
         if seed is not None:
             tables = EmbeddedTables(app.backend._engine, app.topology, clock, aws_like=AwsLike(seed, **mishaps))
             app.backend.tables = tables

@@ -24,7 +24,9 @@ ENTRIES = [Entry(5, envelope("a")), Entry(6, envelope("b"))]
     ("head", "entries", "ids", "expected"),
     [
         pytest.param(STALE, [FINE, FINE], [FINE, FINE], Refused(Head(9, "E"), {}, "now"), id="the head moved"),
-        pytest.param(STALE, [TAKEN, FINE], [TAKEN, FINE], Refused(Head(9, "E"), {"a": 2}, "now"), id="moved and stored"),
+        pytest.param(
+            STALE, [TAKEN, FINE], [TAKEN, FINE], Refused(Head(9, "E"), {"a": 2}, "now"), id="moved and stored"
+        ),
         pytest.param(FINE, [FINE, FINE], [FINE, TAKEN], Refused(HEAD, {"b": 2}, "now"), id="one is stored"),
         pytest.param(FINE, [FINE, FINE], [TAKEN, TAKEN], Refused(HEAD, {"a": 2, "b": 2}, "now"), id="all are stored"),
         pytest.param(CONFLICT, [FINE, FINE], [FINE, FINE], Refused(None, {}, "later"), id="conflict"),

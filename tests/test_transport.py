@@ -89,7 +89,7 @@ def test_only_what_failed_is_repeated() -> None:
 
 def test_what_can_not_be_taken_is_told_by_its_position() -> None:
     queue = ScriptedQueue(["ok", "again", "ok", "ok", "never"])
-    failures = run(publish_all(queue, [Outgoing(b"%d" % n) for n in range(4)]))  # type: ignore[arg-type] # as above
+    failures = run(publish_all(queue, [Outgoing(b"%d" % n) for n in range(4)]))
     assert [(failure.index, failure.code) for failure in failures] == [(3, "invalid")]
 
 

@@ -16,6 +16,7 @@ from kxmsg.topology import EVENTS, RENDER
 from kxmsg.transport import send_all
 
 worker = Worker("event-consumer", queue=EVENTS)
+worker.on_start(App.prepare)
 
 
 @worker.handler
@@ -40,9 +41,15 @@ def _jobs(event: dict[str, Any], app: App) -> list[RenderJob]:
     detail = event.get("detail")
     if not isinstance(detail, dict):
         raise Poison("the event has no detail, which must be a JSON object")
+    for name in ("id", "source", "detail-type"):
+        if not isinstance(event.get(name), str) or not event[name]:
+            raise Poison(f"the event has no {name}, which must be a text")
     hops = 0
-    if event.get("source") == OWN_SOURCE:
-        hops = int(detail.get("hops", 0)) + 1
+    if event["source"] == OWN_SOURCE:
+        given = detail.get("hops", 0)
+        if not isinstance(given, int):
+            raise Poison("the event's hops must be a number")
+        hops = given + 1
         if hops > MAX_HOPS:
             raise Poison(f"the event is an answer to an answer, {hops} times over: its subscriptions form a loop")
     trace = detail.get("traceparent")

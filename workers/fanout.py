@@ -15,6 +15,7 @@ from kxmsg.topology import FANOUT, FANOUT_CHUNK, FANOUT_FIFO
 from kxmsg.transport import send
 
 worker = Worker("fanout")
+worker.on_start(App.prepare)
 
 
 @worker.handler(queue=FANOUT)
@@ -22,12 +23,8 @@ worker = Worker("fanout")
 async def push(bundles: list[Bundle], context: Context[App]) -> None:
     """Push a batch to the subscribers of its targets; a target with many shards is cut into a chunk for each."""
     small = [bundle for bundle in bundles if SHARDS[bundle.target.type] == 1]
-    chunks = [
-        _message(Chunk(shard, bundle))
-        for bundle in bundles
-        if bundle not in small
-        for shard in range(SHARDS[bundle.target.type])
-    ]
+    large = [bundle for bundle in bundles if SHARDS[bundle.target.type] > 1]
+    chunks = [_message(Chunk(shard, bundle)) for bundle in large for shard in range(SHARDS[bundle.target.type])]
     if chunks:
         await send(context.app.queue(FANOUT_CHUNK), chunks)
     if small:

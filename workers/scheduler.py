@@ -1,15 +1,12 @@
 """Scheduler: what is due enters the path, what was owed to the bus is published, what has expired is swept."""
 
-from secrets import token_hex
-
 from kxmsg import Context, Worker
 from kxmsg.bootstrap import App
 from kxmsg.storage.due import SHARDS
 from kxmsg.transport import parcel_messages, send
 
 worker = Worker("scheduler")
-
-_OWNER = token_hex(8)
+worker.on_start(App.prepare)
 
 
 @worker.every(1)
@@ -18,13 +15,20 @@ async def fire(context: Context[App]) -> None:
     due = context.app.due
     for shard in range(SHARDS):
         ripe = await due.ripe(shard)
-        while ripe and await due.lease(shard, _OWNER):
+        while ripe and await due.lease(shard, context.app.owner):
             for ordering, queue in context.app.entrances.items():
                 envelopes = [item.envelope for item in ripe if item.envelope.ordering == ordering]
                 if envelopes:
                     await send(queue, parcel_messages(envelopes))
             await due.done(ripe)
             ripe = await due.ripe(shard)
+
+
+@worker.on_stop
+async def give_back(app: App) -> None:
+    """Give the shards back, so that whoever comes next need not wait for their leases to end."""
+    for shard in range(SHARDS):
+        await app.due.release(shard, app.owner)
 
 
 @worker.every(5)

@@ -6,6 +6,7 @@ from kxmsg.model.envelope import Parcel
 from kxmsg.topology import SEQUENCE
 
 worker = Worker("sequence-processor", queue=SEQUENCE)
+worker.on_start(App.prepare)
 
 
 @worker.handler

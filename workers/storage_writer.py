@@ -6,6 +6,7 @@ from kxmsg.model.envelope import Parcel
 from kxmsg.topology import STORAGE
 
 worker = Worker("storage-writer", queue=STORAGE)
+worker.on_start(App.prepare)
 
 
 @worker.handler

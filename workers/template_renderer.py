@@ -15,6 +15,7 @@ from kxmsg.topology import RENDER
 from kxmsg.transport import parcel_messages, send
 
 worker = Worker("template-renderer", queue=RENDER)
+worker.on_start(App.prepare)
 
 
 @worker.handler

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from kxmsg.api.deps import Answer, Body, Caller, Product
+from kxmsg.api.deps import Answer, Body, Caller, Metadata, Product
 from kxmsg.model.channel import Channel
 
 router = APIRouter(tags=["channels"])
@@ -23,7 +23,7 @@ class ChannelIn(Body):
     title: str | None = Field(None, max_length=200)
     participants: list[PersonIn] = Field(default_factory=list, max_length=40)
     bot_employee_id: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     channel_id: str | None = Field(None, description="A name of your own; by default one is made.")
 
 

@@ -1,13 +1,17 @@
 """What routes ask for in their signatures."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
+import orjson
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from kxmsg.api.security import Caller as Caller
 from kxmsg.bootstrap import App
+
+MAX_METADATA: Final = 32 * 1024
+"""Bytes of an object's metadata, as JSON."""
 
 
 class Body(BaseModel):
@@ -20,6 +24,20 @@ def product(request: Request) -> App:
     """The composition root behind this request."""
     return cast("App", request.app.state.app)
 
+
+def _small(value: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError for an object that is too large for what it is kept in, or has numbers beyond 64 bits."""
+    try:
+        size = len(orjson.dumps(value))
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"can't be kept as JSON: {error}") from error
+    if size > MAX_METADATA:
+        raise ValueError(f"may have {MAX_METADATA} bytes as JSON, not {size}")
+    return value
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+"""What callers attach for themselves."""
 
 Product = Annotated[App, Depends(product)]
 

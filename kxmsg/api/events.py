@@ -6,7 +6,8 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from kxmsg.api.deps import Answer, Body, Caller, Product
-from kxmsg.errors import Forbidden, InvalidInput, Unavailable
+from kxmsg.bootstrap import App
+from kxmsg.errors import Forbidden, InvalidInput, Poison, TooLarge, Unavailable
 from kxmsg.model.event import OWN_SOURCE, Event
 from kxmsg.policy import Action, allowed
 
@@ -31,9 +32,26 @@ async def put_event(event: EventIn, who: Caller, app: Product) -> Answer:
         raise InvalidInput(f"{OWN_SOURCE} is the source of our own events; choose another")
     detail = event.detail if who.is_system else {**event.detail, "tenantId": who.tenant, "clientId": who.tenant}
     made = Event(event.source, event.detail_type, detail, resources=tuple(event.resources))
+    if not who.is_system and not _stays_within(who.tenant, made, app):
+        raise Forbidden("this event would reach others than your tenant")
     for failure in await app.bus.put([made]):
         if failure.retryable:
             raise Unavailable("the event bus did not take the event; try again")
-        raise InvalidInput(failure.message or failure.code, code=failure.code)
+        refusal = TooLarge if failure.code == TooLarge.code else InvalidInput
+        raise refusal(failure.message or failure.code, code=failure.code)
     wanted = app.bus.matches(event.source, event.detail_type)
     return {"success": True, "event": {"source": event.source, "detailType": event.detail_type, "wanted": wanted}}
+
+
+def _stays_within(tenant: str, event: Event, app: App) -> bool:
+    """Whether all that the subscriptions make of an event is for ``tenant``: they may address whom they like."""
+    fields = event.as_dict()
+    for hit in app.catalogue.hits(fields):
+        template = app.catalogue.template(hit, event.detail_type)
+        try:
+            places = template.render(fields, app.settings.default_tenant).places if template else ()
+        except Poison:
+            continue  # it will be dead-lettered and reach nobody
+        if any(owner != tenant for owner, _ in places):
+            return False
+    return True

@@ -1,7 +1,5 @@
 """The integration routes: what a gateway tells of its connections, in API Gateway's proxy shape. Closed to all else."""
 
-from typing import Any
-
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
@@ -12,17 +10,24 @@ from kxmsg.services.sessions import ConnectRequest
 router = APIRouter(prefix="/_gateway", include_in_schema=False, dependencies=[Depends(gateway_only)])
 
 
+class RequestContext(Body):
+    """Which connection of which gateway."""
+
+    connection_id: str = Field(min_length=1)
+    domain_name: str = Field(min_length=1)
+
+
 class ProxyEvent(Body):
     """What API Gateway sends to an integration."""
 
-    request_context: dict[str, Any]
+    request_context: RequestContext
     headers: dict[str, str] = Field(default_factory=dict)
     query_string_parameters: dict[str, str] | None = None
     body: str | None = None
 
     @property
     def connection(self) -> str:
-        return str(self.request_context["connectionId"])
+        return self.request_context.connection_id
 
 
 @router.post("/connect")
@@ -30,7 +35,7 @@ async def connect(event: ProxyEvent, app: Product) -> Answer:
     """200 lets the connection in; anything else is what the client is told instead."""
     request = ConnectRequest(
         connection=event.connection,
-        gateway=str(event.request_context["domainName"]),
+        gateway=event.request_context.domain_name,
         query=event.query_string_parameters or {},
         headers={name.lower(): value for name, value in event.headers.items()},
     )

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from kxmsg.api.deps import Answer, Caller, Product
 from kxmsg.errors import Forbidden, InvalidInput
+from kxmsg.model.target import check_id
 from kxmsg.policy import Action, allowed
 from kxmsg.services.inbox import MAX_LIMIT
 
@@ -25,7 +26,7 @@ async def list_notifications(
     cursor: str | None = None,
 ) -> Answer:
     """What was sent to the user, to their client and to everybody, under one cursor."""
-    user = user_id or who.user
+    user = check_id(user_id, "userId") if user_id is not None else who.user
     if tenant_id not in (None, who.tenant) or not allowed(who.roles, Action.READ_INBOX, own=user == who.user):
         raise Forbidden("this inbox is not yours")
     types = [part.strip() for part in target_types.split(",")] if target_types else []

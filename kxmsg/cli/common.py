@@ -17,7 +17,12 @@ def settings(**changes: Any) -> Settings:
     return made.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
+def variable_of(name: str) -> str:
+    """The environment variable of the setting ``name``."""
+    field = Settings.model_fields.get(name)
+    return str(field.validation_alias) if field and field.validation_alias else f"KXMSG_{name.upper()}"
+
+
 def _problem(problem: Any) -> str:
-    name = str(problem["loc"][0]) if problem["loc"] else "settings"
-    variable = name if name == "LOG_LEVEL" else f"KXMSG_{name.upper()}"
-    return f"{variable}: {problem['msg']}"
+    name = str(problem["loc"][0])  # the setting's own, or the variable where that is an alias
+    return f"{name if name.isupper() else variable_of(name)}: {problem['msg']}"

@@ -1,6 +1,5 @@
 """Commands on what flows: ``emit``, ``listen``, ``dlq``."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +22,8 @@ def emit(
     count: Annotated[int, typer.Option(min=1, help="Emit everything this many times.")] = 1,
 ) -> None:
     """Put business events on the bus. They are durable when this says so."""
+    import asyncio
+
     from kxmsg.cli.emit import emit_files
 
     asyncio.run(emit_files(settings(), files, count))
@@ -31,13 +32,15 @@ def emit(
 def listen(
     user: Annotated[str, typer.Option(help="Listen as this user.")],
     tenant: Annotated[str, typer.Option(help="The user's tenant.")],
-    channel: Annotated[list[str] | None, typer.Option(help="Join this channel first (made if unknown).")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="A role of the minted token.")] = None,
-    token: Annotated[str | None, typer.Option(envvar="KXMSG_TOKEN", help="Use this token.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="Join this channel (made if unknown); repeatable.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="A role of the minted token; repeatable.")] = None,
+    token: Annotated[str | None, typer.Option(envvar="KXMSG_TOKEN", help="Use this one, mint none.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="End after this many frames.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print frames as they come, a line each.")] = False,
 ) -> None:
     """Show what arrives for a user, live, until Ctrl-C. Reconnects by itself."""
+    import asyncio
+
     from kxmsg.cli.listen import Listener
 
     listener = Listener(settings(), user, tenant, role or ["employee"], token=token, raw=json, count=count)

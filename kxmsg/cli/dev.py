@@ -1,6 +1,7 @@
 """``kxmsg dev``: everything in one process, on the files that separate processes would use."""
 
 import asyncio
+from shutil import which
 
 from rich.console import Console
 
@@ -18,6 +19,9 @@ from kxmsg.topology import TOPOLOGY
 
 USER, TENANT, CHANNEL = "ana", "acme", "lead-desk"
 """Whom the samples in ``config/`` are for."""
+
+SAMPLES = "orders/samples/*.json"
+"""What to emit for a start, where the configuration has it."""
 
 DRAIN = 3.0
 """Seconds that workers get to finish what is in hand once Ctrl-C was pressed."""
@@ -69,10 +73,11 @@ def _welcome(app: App, api_port: int, gateway_port: int, count: int) -> None:
     out.print(f"  WebSocket  ws://{settings.host}:{gateway_port}")
     out.print(f"  token      of {USER} at {TENANT}, for 12 hours:\n{token}")
     out.print("[bold]Try, in another terminal:[/]")
+    kxmsg = "kxmsg" if which("kxmsg") else ".venv/bin/kxmsg"
     for command in (
-        f".venv/bin/kxmsg listen --user {USER} --tenant {TENANT}",
-        f".venv/bin/kxmsg emit {settings.config}/orders/samples/order-shipped.json",
-        f'curl -H "Authorization: Bearer $(.venv/bin/kxmsg token --user {USER} --tenant {TENANT})"'
+        f"{kxmsg} listen --user {USER} --tenant {TENANT}",
+        *(f"{kxmsg} emit {sample}" for sample in sorted(settings.config.glob(SAMPLES))[:1]),
+        f'curl -H "Authorization: Bearer $({kxmsg} token --user {USER} --tenant {TENANT})"'
         f" http://{settings.host}:{api_port}/notifications",
     ):
         out.print(f"  {command}", markup=False)

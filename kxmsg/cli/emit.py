@@ -82,21 +82,37 @@ def _read(file: Path) -> list[Event]:
         raise ConfigError([f"{file}: can't be read: {error.strerror}"]) from error
     try:
         found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        if not lines or not _is_json(lines[0][1]):  # not a file of lines: the mistake is where the parser says
+            raise ConfigError([f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}"]) from error
+        return [_event(f"{file}:{number}", _parse(file, number, line)) for number, line in lines]
+    if isinstance(found, list):
+        return [_event(f"{file}: event {number}", fields) for number, fields in enumerate(found, 1)]
+    return [_event(str(file), found)]
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
     except orjson.JSONDecodeError:
-        found = [_line(file, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return [_event(file, fields) for fields in (found if isinstance(found, list) else [found])]
+        return False
+    return True
 
 
-def _line(file: Path, number: int, line: bytes) -> Any:
+def _parse(file: Path, number: int, line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise ConfigError([f"{file}:{number}:{error.colno}: not JSON: {error.msg}"]) from error
 
 
-def _event(file: Path, fields: Any) -> Event:
+def _event(place: str, fields: Any) -> Event:
     match fields:
-        case {"source": str(source), "detail-type": str(kind), "detail": dict(detail), **rest}:
-            return Event(source, kind, detail, time=str(rest.get("time", "")))
+        case {"source": str(source), "detail-type": str(kind), "detail": dict(detail), **rest} if source and kind:
+            resources = rest.get("resources", [])
+            if not isinstance(resources, list):
+                raise ConfigError([f"{place}: resources must be a list"])
+            return Event(source, kind, detail, time=str(rest.get("time", "")), resources=tuple(map(str, resources)))
         case _:
-            raise ConfigError([f"{file}: an event needs source, detail-type and detail (an object)"])
+            raise ConfigError([f"{place}: an event needs source, detail-type (texts) and detail (an object)"])

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 import orjson
 from rich.console import Console
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from kxmsg.embedded.secrets import LocalSecrets
 from kxmsg.errors import Forbidden, StartError, Unauthenticated
@@ -47,26 +48,29 @@ class Listener:
 
     async def run(self, channels: Sequence[str]) -> None:
         """Listen until interrupted, or until as many frames as wanted have come."""
-        thread = ""
-        for channel in channels:
-            if not await self._join(channel):
-                thread = channel
         address = f"ws://{self._settings.host}:{self._settings.gateway_port}/"
-        query = f"?threadId={thread}" if thread else ""
+        unknown = [channel for channel in channels if not await self._join(channel)]
         attempt = 0
         while self._left is None or self._left > 0:
             try:
-                async with connect(address + query, additional_headers=self._headers(), compression=None) as socket:
+                while unknown:  # connecting to it makes it
+                    async with self._connect(f"{address}?threadId={quote(unknown[-1], safe='')}"):
+                        unknown.pop()
+                async with self._connect(address) as socket:
                     self._err.print(f"listening as {self._who}; Ctrl-C ends it")
                     attempt = 0
-                    query = ""
                     await self._show(socket)
             except InvalidStatus as refused:
                 if refused.response.status_code < 500:
                     raise _refused(refused.response.status_code, bytes(refused.response.body or b"")) from refused
                 attempt = await self._wait(attempt, address)
+            except InvalidHandshake as error:
+                raise StartError(f"what answers at {address} is no gateway of kxmsg ({error})") from error
             except (OSError, ConnectionClosed, TimeoutError):
                 attempt = await self._wait(attempt, address)
+
+    def _connect(self, address: str) -> connect:
+        return connect(address, additional_headers=self._headers(), compression=None)
 
     async def _show(self, socket: ClientConnection) -> None:
         async for text in socket:
@@ -95,8 +99,8 @@ class Listener:
         return attempt + 1
 
     async def _join(self, channel: str) -> bool:
-        """Join over REST; False where there is no such channel yet, so that connecting to it makes it."""
-        url = f"http://{self._settings.host}:{self._settings.api_port}/channels/{channel}/join"
+        """Join over REST; False where there is no such channel yet."""
+        url = f"http://{self._settings.host}:{self._settings.api_port}/channels/{quote(channel, safe='')}/join"
         try:
             async with aiohttp.ClientSession() as session, session.post(url, headers=self._headers()) as answer:
                 if answer.status == 404:

@@ -6,13 +6,14 @@ from typing import Final
 import typer
 
 from kxmsg.cli import data, processes, tools
-from kxmsg.errors import BackendError, ConfigError, Refusal, StartError
+from kxmsg.errors import BackendError, ConfigError, KxmsgError, Refusal, StartError
 
 app = typer.Typer(
     name="kxmsg",
     help="Notifications and messaging: business events in, live frames out.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
@@ -32,14 +33,25 @@ def main() -> None:
     """
     try:
         app()
-    except ConfigError as error:
-        _say(error.problems, EXIT_CONFIG)
-    except StartError as error:
-        _say([str(error)], EXIT_START)
-    except (BackendError, Refusal) as error:
-        _say([str(error)], EXIT_FAILED)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (KxmsgError, OSError, ExceptionGroup) as error:
+        match _first(error):
+            case ConfigError() as wrong:
+                _say(wrong.problems, EXIT_CONFIG)
+            case StartError() as missing:
+                _say([str(missing)], EXIT_START)
+            case BackendError() | Refusal() as failed:
+                _say([str(failed)], EXIT_FAILED)
+            case OSError(filename=str(place)) as failed:  # no room, no right: nothing that a traceback would explain
+                _say([f"{place}: {failed.strerror}; see to its folder, or point KXMSG_DATA elsewhere"], EXIT_START)
+            case _:
+                raise
+
+
+def _first(error: Exception) -> Exception:
+    """What went wrong first: tasks that run side by side raise a group."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _say(lines: list[str], status: int) -> None:

@@ -1,13 +1,15 @@
 """Commands that run until told to stop: ``dev``, ``worker``, ``api``, ``gateway``."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kxmsg.cli.common import settings
 from kxmsg.settings import Settings
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +52,7 @@ def gateway() -> None:
 
 def _run(
     current: Settings,
-    main: Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]],
+    main: "Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]",
     *,
     quiet: bool = False,
 ) -> None:
@@ -60,7 +62,7 @@ def _run(
     level = "WARNING" if quiet and "log_level" not in current.model_fields_set else current.log_level
     as_json = logs.configure(level, current.log_format)
 
-    async def inside(stop: asyncio.Event) -> None:
+    async def inside(stop: "asyncio.Event") -> None:
         from kxmsg.runtime.metrics import exported
         from kxmsg.telemetry import SystemClock
 

@@ -25,6 +25,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     from kxmsg.api.server import ApiServer
 
     async with open_app(settings) as app:
+        await app.prepare_to_serve()
         server = ApiServer(create_app(app, ROUTERS), host=settings.host, port=settings.api_port)
         await server.start()
         await stop.wait()
@@ -45,7 +46,7 @@ def find_worker(name: str) -> Worker:
     spec = next((spec for spec in TOPOLOGY.workers if spec.name == name), None)
     if spec is None and ":" not in name:
         hint = did_you_mean(name, [one.name for one in TOPOLOGY.workers])
-        raise ConfigError([f"no worker type {name!r}{hint}; your own is module:attribute"])
+        raise ConfigError([f"no worker type {name!r}{hint} (your own is module:attribute)"])
     module, _, attribute = (spec.module, "", "worker") if spec else name.partition(":")
     try:
         found = getattr(import_module(module), attribute)

@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from kxmsg.cli.common import settings as read_settings
+from kxmsg.cli.common import variable_of
+from kxmsg.errors import ConfigError, InvalidInput
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def token(
     user: Annotated[str, typer.Option(help="The user: 'sub' of the token.")],
     tenant: Annotated[str, typer.Option(help="The user's tenant.")],
     role: Annotated[list[str] | None, typer.Option(help="A role; may be given several times.")] = None,
-    ttl: Annotated[float, typer.Option(help="Seconds until it expires.")] = 3600,
+    ttl: Annotated[float, typer.Option(help="Seconds until it expires; below 0 it has expired.")] = 3600,
     name: Annotated[str | None, typer.Option(help="The user's display name.")] = None,
 ) -> None:
     """Print a token signed with the key in the data folder, and nothing else."""
@@ -29,21 +29,27 @@ def token(
     from kxmsg.model.target import check_id
 
     current = read_settings()
-    check_id(user, "user")
-    check_id(tenant, "tenant")
+    try:
+        check_id(user, "--user")
+        check_id(tenant, "--tenant")
+    except InvalidInput as error:
+        raise ConfigError([str(error)]) from error
     secrets = LocalSecrets(current.data)
     typer.echo(secrets.mint(user, tenant, role or ["employee"], ttl, current.issuer, current.audience, name))
 
 
 def settings() -> None:
     """List every setting, its value and what it means."""
+    from kxmsg.cli.tables import show_table
+
     current = read_settings()
-    table = Table("setting", "value", "meaning")
-    for field_name, field in type(current).model_fields.items():
-        variable = str(field.validation_alias or f"KXMSG_{field_name.upper()}")
-        value = getattr(current, field_name)
-        table.add_row(variable, "set" if field_name.endswith("secrets") and value else str(value), field.description)
-    Console().print(table)
+    show_table(
+        ["setting", "value", "meaning"],
+        [
+            (variable_of(name), _shown(getattr(current, name)), field.description or "")
+            for name, field in type(current).model_fields.items()
+        ],
+    )
 
 
 def check() -> None:
@@ -66,3 +72,10 @@ def health() -> None:
     if problems:
         raise typer.Exit(1)
     typer.echo("all workers move")
+
+
+def _shown(value: object) -> str:
+    """A setting as one would write it; secrets stay hidden."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

@@ -18,6 +18,9 @@ Work: TypeAlias = Callable[[sqlite3.Connection], Any]
 
 LOCK_TIMEOUT: Final = 5.0
 """Seconds to wait for another process's transaction."""
+LOOK_EVERY: Final = 50
+"""Commits between two looks at the size of the log."""
+
 WAL_LIMIT: Final = 64 << 20
 """Bytes of write-ahead log beyond which the writer waits for the readers to let it start afresh."""
 
@@ -47,6 +50,7 @@ class Database:
         self._path = folder / f"{name}.db" if folder else None
         self._writer: sqlite3.Connection | None = None
         self._synchronous = ""
+        self._commits = 0
         self._creating = threading.Lock()
         self._lock: int | None = None
 
@@ -117,10 +121,11 @@ class Database:
 
     def _bound_log(self, connection: sqlite3.Connection) -> None:
         """The automatic checkpoint never waits for readers, so that overlapping ones could make the log grow on."""
-        if self._path:
+        self._commits += 1
+        if self._path and self._commits % LOOK_EVERY == 0:
             # the log may not exist yet; and the commit stands whatever becomes of this
             with contextlib.suppress(FileNotFoundError, sqlite3.Error):
-                if self._path.with_name(f"{self._path.name}-wal").stat().st_size > WAL_LIMIT:
+                if os.stat(f"{self._path}-wal").st_size > WAL_LIMIT:  # noqa: PTH116 - a Path costs more than the look
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # ---------------------------------------------------------------------------------------------- the file

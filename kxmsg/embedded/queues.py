@@ -65,6 +65,7 @@ class EmbeddedQueue:
         self._wake = wake
         self._whims = Whims(seed) if aws_like else None
         self._file = f"queue-{spec.name}"
+        self._drained: asyncio.Event | None = None
         self._messages = kind(spec.name, clock, max_receives=None if is_last else spec.max_receives, whims=self._whims)
         engine.register(self._file, kind.SCHEMA)
 
@@ -90,8 +91,14 @@ class EmbeddedQueue:
         deadline = loop.time() + wait
         while True:
             woken = self._wake.listen(self._file)
+            if woken is self._drained:  # the last look took what there was, and nobody has rung since
+                self._drained = None
+                await self._wait(woken, deadline, None)
+                continue
             taken = await self._take_safely(limit, visibility)
             if taken.deliveries:
+                if len(taken.deliveries) < limit and self._wake.poll is not None:
+                    self._drained = woken
                 return taken.deliveries
             if taken.dead:
                 continue

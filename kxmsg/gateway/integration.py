@@ -95,7 +95,7 @@ class HttpIntegration:
                 return
             if pause is not None:
                 await asyncio.sleep(pause)
-        _log.warning("disconnection not reported; its rows expire by themselves", status=answer.status)
+        _log.info("disconnection not reported; its rows expire by themselves", status=answer.status)
 
     async def _post(self, route: str, event: JsonObject) -> Answer:
         try:

@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import aiohttp
-
 from kxmsg.retry import Backoff, Jitter
 from kxmsg.runtime.drain import pause
 from kxmsg.runtime.faults import describe
@@ -25,7 +23,7 @@ RENEW: Final = EXPIRES * 60 / 2
 LINGER: Final = 10.0
 """Seconds without work before the worker counts as idle."""
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
+_TIMEOUT: Final = 5
 _BACKOFF: Final = Backoff(base=1.0, cap=60.0)
 
 _log = get_logger("kxmsg.runtime")
@@ -53,6 +51,9 @@ class Protection:
         self._holders -= 1
         self._changed.set()
 
+    def _busy(self) -> bool:
+        return self._holders > 0
+
     async def run(self) -> None:
         """Follow the work until cancelled; then the protection ends."""
         loop = asyncio.get_running_loop()
@@ -60,11 +61,11 @@ class Protection:
         try:
             while True:
                 await self._until_due(protected, renew_at)
-                if protected and not self._holders:
+                if protected and not self._busy():
                     await asyncio.sleep(LINGER)
-                    if self._holders:
+                    if self._busy():
                         continue
-                wanted = self._holders > 0
+                wanted = self._busy()
                 if await self._ask(enabled=wanted):
                     protected, failures = wanted, 0
                     renew_at = loop.time() + RENEW if wanted else float("inf")
@@ -78,7 +79,7 @@ class Protection:
     async def _until_due(self, protected: bool, renew_at: float) -> None:
         """Wait until busy and protected differ, or the protection has to be renewed."""
         loop = asyncio.get_running_loop()
-        while (self._holders > 0) == protected and loop.time() < renew_at:
+        while self._busy() == protected and loop.time() < renew_at:
             self._changed.clear()
             if protected:
                 await pause(self._changed, renew_at - loop.time())
@@ -97,8 +98,10 @@ class Protection:
 
 async def ask_agent(uri: str, body: dict[str, Any]) -> None:
     """One request to the agent at ``uri``; raises where it does not grant it."""
+    import aiohttp  # a third of the time that a worker takes to start, and few have an agent
+
     async with (
-        aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT)) as session,
         session.put(f"{uri}/task-protection/v1/state", json=body) as response,
     ):
         answer = await response.json(content_type=None)

@@ -24,6 +24,7 @@ from kxmsg.settings import Settings
 from kxmsg.telemetry import SystemClock
 from kxmsg.testing.virtual import VirtualClock, VirtualTimeLoop
 from kxmsg.topology import TOPOLOGY, Topology
+from kxmsg.transport import send_all
 
 MARK: Final = "harness"
 """Attribute by which the harness knows its messages."""
@@ -134,7 +135,7 @@ class WorkerHarness:
             dedup=mark if port.fifo else None,
             attributes={**(attributes or {}), MARK: mark},
         )
-        for failure in await port.send([outgoing]):
+        for failure in await send_all(port, [outgoing]):
             raise ValueError(f"queue {queue} refused the message: {failure.code}: {failure.message}")
         return sent
 

@@ -20,6 +20,8 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The processes of ``Procfile`` by name."""
 
+EVERY_WORKER: Final = [spec.name for spec in TOPOLOGY.workers]
+
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 40.0
 
@@ -92,14 +94,13 @@ class Stack:
 
     async def ready(self) -> None:
         """Until everything answers; raises :class:`RuntimeError` where a process ended instead."""
-        wanted = [name for name, command in self._commands.items() if command[0] in ("worker", "dev")]
         ports = [
             port
             for name, port in (("api", self.settings.api_port), ("gateway", self.settings.gateway_port))
             if name in self._commands or "dev" in self._commands
         ]
         async with asyncio.timeout(START_SECONDS):
-            while not (all([await self._answers(port) for port in ports]) and self._beats() >= len(wanted)):
+            while not (all([await self._answers(port) for port in ports]) and self._beat()):
                 for name, process in self._processes.items():
                     if process.returncode is not None:
                         raise RuntimeError(f"{name} ended with {process.returncode}; see its log")
@@ -138,8 +139,15 @@ class Stack:
         files = [self.settings.data / "logs" / f"{name}.log" for name in chosen]
         return "\n".join(file.read_text() for file in files if file.exists())
 
-    def _beats(self) -> int:
-        return sum(1 for _ in (self.settings.data / "health").glob("*-*"))
+    def _beat(self) -> bool:
+        """Whether every worker has a heartbeat."""
+        health = self.settings.data / "health"
+        return all(
+            heartbeat.exists()
+            for name, (kind, *arguments) in self._commands.items()
+            for worker in (arguments if kind == "worker" else EVERY_WORKER if kind == "dev" else ())
+            for heartbeat in [health / f"{worker}-{self._processes[name].pid}"]
+        )
 
     async def _answers(self, port: int) -> bool:
         try:

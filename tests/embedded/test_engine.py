@@ -301,6 +301,7 @@ async def test_a_program_that_knows_no_lock_file_is_not_waited_for_forever(
 
 async def test_the_log_stays_bounded(tmp_path: Path, on_files: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "WAL_LIMIT", 100_000)
+    monkeypatch.setattr(database, "LOOK_EVERY", 1)
     for _ in range(20):
         await on_files.write("t", add(b"x" * 20_000))
         assert (tmp_path / "t.db-wal").stat().st_size < 150_000

@@ -11,7 +11,9 @@ from kxmsg.matching import Matcher, Pattern
 scalars = st.sampled_from(["a", "b", "c", "", 0, 1, 1.5, True, False, None])
 allowed = st.lists(scalars, min_size=1, max_size=3)
 fields = st.dictionaries(st.sampled_from(["x", "y"]), allowed | st.fixed_dictionaries({"z": allowed}), min_size=1)
-patterns = st.fixed_dictionaries({}, optional={"source": allowed, "detail-type": allowed, "detail": fields}).filter(bool)
+patterns = st.fixed_dictionaries({}, optional={"source": allowed, "detail-type": allowed, "detail": fields}).filter(
+    bool
+)
 values = scalars | st.lists(scalars, max_size=3)
 nested = st.fixed_dictionaries({}, optional={"z": values})
 details = st.dictionaries(st.sampled_from(["x", "y"]), values | nested | st.lists(nested, max_size=2))

@@ -10,6 +10,10 @@ from kxmsg.telemetry import REGISTRY
 from kxmsg.testing.virtual import VirtualTimeLoop, run
 
 
+def names(folder: Path) -> list[str]:
+    return [beat.name for beat in folder.iterdir()]
+
+
 async def ended(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.wait([task])
@@ -49,7 +53,7 @@ def test_leftovers_of_killed_processes_are_swept_at_the_start(tmp_path: Path) ->
             (tmp_path / name).touch()
         task = asyncio.create_task(Watchdog(heartbeat_file(tmp_path, "tester")).run())
         await asyncio.sleep(1)
-        left.update(os.listdir(tmp_path))
+        left.update(names(tmp_path))
         await ended(task)
 
     left: set[str] = set()
