@@ -170,8 +170,8 @@ def subscriptions() -> Iterator[str]:
     yield "## Templates\n"
     yield (
         "In a text, `{{ path }}` is replaced by what the event has there; a text that is one placeholder alone keeps "
-        f"the type of what it finds. Paths begin with {_either(sorted(ROOTS), ", ")}. An event without that path is "
-        "dead-lettered.\n"
+        f"the type of what it finds. Paths begin with one of {_either(sorted(ROOTS), ', ')}. An event without that "
+        "path is dead-lettered.\n"
     )
     yield from _table(
         ["field", "type", "only for", "what"],

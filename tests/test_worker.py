@@ -130,9 +130,9 @@ def test_hooks_tasks_and_middleware_surround_the_work() -> None:
 
         @worker.every(4)
         async def tick(context: Context) -> None:
-            told.append("tick")
             with pytest.raises(LookupError):
                 _ = context.queue
+            told.append("tick")
 
         @worker.middleware
         async def around(context: Context, call_next: CallNext) -> None:

@@ -2,8 +2,12 @@
 
 from kxmsg import Context, Worker
 from kxmsg.bootstrap import App
+from kxmsg.errors import BackendError
 from kxmsg.storage.due import SHARDS
+from kxmsg.telemetry import get_logger
 from kxmsg.transport import parcel_messages, send
+
+log = get_logger(__name__)
 
 worker = Worker("scheduler")
 worker.on_start(App.prepare)
@@ -27,8 +31,11 @@ async def fire(context: Context[App]) -> None:
 @worker.on_stop
 async def give_back(app: App) -> None:
     """Give the shards back, so that whoever comes next need not wait for their leases to end."""
-    for shard in range(SHARDS):
-        await app.due.release(shard, app.owner)
+    try:
+        for shard in range(SHARDS):
+            await app.due.release(shard, app.owner)
+    except BackendError as error:
+        log.warning("shards are not given back, their leases will end", error=str(error))
 
 
 @worker.every(5)

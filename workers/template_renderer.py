@@ -2,13 +2,18 @@
 
 import asyncio
 from collections import defaultdict
+from typing import Any
+
+import orjson
 
 from kxmsg import Context, Worker
 from kxmsg.bootstrap import App
 from kxmsg.errors import Poison
 from kxmsg.keys import derived_id
 from kxmsg.model.envelope import Envelope, Ordering
+from kxmsg.model.event import OWN_SOURCE
 from kxmsg.model.job import RenderJob
+from kxmsg.services.entrance import MAX_PAYLOAD
 from kxmsg.subscriptions import Hit
 from kxmsg.times import epoch_of
 from kxmsg.topology import RENDER
@@ -45,15 +50,21 @@ async def render(jobs: list[RenderJob], context: Context[App]) -> None:
 def _render(job: RenderJob, app: App, now: float) -> tuple[float, list[Envelope]]:
     """Seconds to wait from the event's time, and the envelopes; the same for the same job, however often."""
     event = job.event
+    if not all(isinstance(event.get(name), str) for name in ("id", "source", "detail-type")):
+        raise Poison("the job's event lacks an id, a source or a detail-type")
     template = app.catalogue.template(Hit(job.subscription, job.index), event["detail-type"])
     if template is None:
         raise Poison(f"subscription {job.subscription!r} has no such template any more; redrive once it is back")
     rendered = template.render(event, app.settings.default_tenant)
-    at = epoch_of(event.get("time", ""), now)
+    size = len(orjson.dumps(rendered.payload))
+    if size > MAX_PAYLOAD:
+        raise Poison(f"{template.name}: gives {size} bytes, and readers can take {MAX_PAYLOAD}; make it shorter")
+    unique, time = _identity(event)
+    at = epoch_of(time, now)
     expires = None if rendered.ttl is None else int(at + rendered.ttl)
     envelopes = [
         Envelope(
-            id=derived_id(at, event["id"], template.name, tenant, target.key),
+            id=derived_id(at, unique, template.name, tenant, target.key),
             tenant=tenant,
             target=target,
             kind=template.kind,
@@ -67,3 +78,14 @@ def _render(job: RenderJob, app: App, now: float) -> tuple[float, list[Envelope]
         for tenant, target in rendered.places
     ]
     return rendered.deliver_after, envelopes
+
+
+def _identity(event: dict[str, Any]) -> tuple[str, str]:
+    """What makes an event one and the same, and its time.
+
+    The bus names each put anew. Our own events, which a crash may have put twice, say in their detail what they are.
+    """
+    detail = event["detail"]
+    if event["source"] == OWN_SOURCE and "eventId" in detail:
+        return str(detail["eventId"]), str(detail.get("timestamp", ""))
+    return event["id"], str(event.get("time", ""))

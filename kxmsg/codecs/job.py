@@ -36,6 +36,8 @@ def decode_chunk(body: bytes) -> Chunk:
 
 def _render_job(fields: dict[str, Any]) -> RenderJob:
     job = RenderJob(fields["subscription"], fields["index"], fields["event"], fields["trace"], fields["hops"])
-    if not isinstance(job.index, int) or not isinstance(job.event["detail"], dict):
-        raise ValueError("index must be a number, event an event")
+    if not isinstance(job.subscription, str) or not isinstance(job.index, int) or job.index < 0:
+        raise ValueError("subscription must be a name, index a number from 0")
+    if not isinstance(job.event["detail"], dict):
+        raise ValueError("event must be an event")
     return job

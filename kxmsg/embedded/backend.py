@@ -1,11 +1,12 @@
 """The embedded backend as a whole: every port, on one folder or in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from kxmsg.embedded.blobs import EmbeddedBlobs
 from kxmsg.embedded.bus import EmbeddedBus
+from kxmsg.embedded.declared import Declared
 from kxmsg.embedded.engine import Engine
 from kxmsg.embedded.mishaps import AwsLike
 from kxmsg.embedded.queues import EmbeddedQueue
@@ -13,7 +14,7 @@ from kxmsg.embedded.tables import EmbeddedTables
 from kxmsg.embedded.topics import EmbeddedTopic
 from kxmsg.embedded.wake import Wake
 from kxmsg.ports import Clock, EventBus
-from kxmsg.topology import QueueSpec, Rule, Topology
+from kxmsg.topology import TOPOLOGY, QueueSpec, Rule, Topology
 
 
 class EmbeddedBackend:
@@ -43,6 +44,12 @@ class EmbeddedBackend:
             self._engine, topology, clock, aws_like=None if aws_like is None else AwsLike(aws_like)
         )
         self.blobs = EmbeddedBlobs(folder)
+        self._declared = Declared(folder) if folder else None
+        if self._declared is not None:
+            for spec in topology.queues:
+                if spec not in TOPOLOGY.queues:
+                    own = [one for one in topology.subscriptions if one.queue == spec.name]
+                    self._declared.declare(spec, own)
 
     def queue(self, name: str) -> EmbeddedQueue:
         """The queue of that name, or dead-letter queue of one; raises KeyError."""
@@ -64,7 +71,7 @@ class EmbeddedBackend:
         spec = next((spec for spec in self.topology.topics if spec.name == name), None)
         if spec is None:
             raise KeyError(f"the topology has no topic {name!r}")
-        return EmbeddedTopic(spec, [(self.queue(one.queue), one.filter) for one in self.topology.subscribers(name)])
+        return EmbeddedTopic(spec, lambda: self._subscribed(name))
 
     def bus(self, rules: Sequence[Rule]) -> EventBus:
         """The event bus with these rules."""
@@ -79,10 +86,18 @@ class EmbeddedBackend:
         await self._wake.close()
         await self._engine.close()
 
+    def _subscribed(self, topic: str) -> list[tuple[EmbeddedQueue, Mapping[str, tuple[str, ...]]]]:
+        """The queues of the topology and those that workers of other processes brought along, with their filters."""
+        known = self.topology.subscribers(topic)
+        others = self._declared.subscriptions(topic) if self._declared else []
+        return [(self.queue(one.queue), one.filter) for one in (*known, *(one for one in others if one not in known))]
+
     def _spec(self, name: str) -> QueueSpec:
         for spec in self.topology.queues:
             if name == spec.name:
                 return spec
             if name == spec.dlq:
                 return QueueSpec(name, visibility=spec.visibility)
+        if self._declared is not None and self._declared.knows(name):
+            return QueueSpec(name)
         raise KeyError(f"the topology has no queue {name!r}")

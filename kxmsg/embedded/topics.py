@@ -1,7 +1,7 @@
 """EmbeddedTopic: a copy of each message to every subscribed queue that accepts it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from kxmsg.ports import Failure, Outgoing, Queue
@@ -12,17 +12,20 @@ Filter: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 class EmbeddedTopic:
-    """SNS semantics; see :class:`~kxmsg.ports.Topic`. A FIFO topic's group and dedup pass on to its queues."""
+    """SNS semantics; see :class:`~kxmsg.ports.Topic`. A FIFO topic's group and dedup pass on to its queues.
 
-    def __init__(self, spec: TopicSpec, subscriptions: Sequence[tuple[Queue, Filter]]) -> None:
+    ``subscriptions`` is asked at each publish, since a worker of a user's may subscribe at any time.
+    """
+
+    def __init__(self, spec: TopicSpec, subscriptions: Callable[[], Sequence[tuple[Queue, Filter]]]) -> None:
         self.name = spec.name
-        self.batch_limit = min((queue.batch_limit for queue, _ in subscriptions), default=100)
+        self.batch_limit = min((queue.batch_limit for queue, _ in subscriptions()), default=100)
         self._subscriptions = subscriptions
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[Failure]:
         return await distribute(
             (queue, {index: message for index, message in enumerate(messages) if accepts(wanted, message.attributes)})
-            for queue, wanted in self._subscriptions
+            for queue, wanted in self._subscriptions()
         )
 
 

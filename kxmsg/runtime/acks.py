@@ -11,8 +11,8 @@ from kxmsg.runtime.drain import Scope
 from kxmsg.runtime.held import Held
 from kxmsg.telemetry import get_logger
 
-LINGER: Final = 0.005
-"""Seconds that a batch waits to be filled."""
+LINGER: Final = 0.025
+"""Seconds that a batch waits to be filled; of a FIFO queue none does, since its groups wait for it."""
 
 _log = get_logger("kxmsg.runtime")
 

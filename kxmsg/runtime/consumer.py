@@ -246,7 +246,7 @@ class Consumer:
 
     def _next(self) -> None:
         self._dispatch()
-        if not self._running or self._stopping:  # nothing is about to join the batch, or nothing may wait for it
+        if self._stopping or (self._queue.fifo and not self._running):  # its groups wait for it
             self._acks.flush()
 
     def _let_go(self, messages: Sequence[Held]) -> None:

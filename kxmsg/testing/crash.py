@@ -13,24 +13,30 @@ import os
 import runpy
 import signal
 import sys
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any
 
 import uvloop
 
 
-class CrashPoint:
-    """Counts suspensions and kills the process at the ``at``-th."""
+def kill() -> None:
+    """End this process as ``kill -9`` does."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self, at: int) -> None:
+
+class CrashPoint:
+    """Counts suspensions; at the ``at``-th it crashes: kills the process, or what else ``crash`` does."""
+
+    def __init__(self, at: int, crash: Callable[[], None] = kill) -> None:
         self._left = at
+        self._crash = crash
 
     def passed(self) -> None:
         """One suspension more."""
         self._left -= 1
         if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._crash()
 
     def make_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> "asyncio.Task[Any]":
         """For :meth:`asyncio.AbstractEventLoop.set_task_factory`."""

@@ -168,7 +168,7 @@ class _Watch:
 
     outgoing: dict[str, list[Outgoing]] = field(default_factory=dict)
     _marked: dict[str, Sent] = field(default_factory=dict)
-    _receipts: dict[str, Sent] = field(default_factory=dict)
+    _receipts: dict[tuple[str, str], Sent] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, sent: Sent) -> str:
@@ -179,11 +179,11 @@ class _Watch:
     def unwatched(self, queue: Queue) -> Queue:
         return queue.inner if isinstance(queue, _WatchedQueue) else queue
 
-    def received(self, delivery: Delivery) -> None:
+    def received(self, name: str, delivery: Delivery) -> None:
         sent = self._marked.get(delivery.attributes.get(MARK, ""))
         if sent is not None:
             sent.receives = delivery.receives
-            self._receipts[delivery.receipt] = sent
+            self._receipts[name, delivery.receipt] = sent
 
     def went_out(self, name: str, messages: Sequence[Outgoing], failures: Sequence[Failure]) -> None:
         failed = {failure.index for failure in failures}
@@ -194,10 +194,10 @@ class _Watch:
             if sent is not None and message.attributes.get("sourceQueue") == sent.queue:
                 sent.reason = message.attributes.get("reason")
 
-    def deleted(self, receipts: Sequence[str], failures: Sequence[Failure]) -> None:
+    def deleted(self, name: str, receipts: Sequence[str], failures: Sequence[Failure]) -> None:
         failed = {failure.index for failure in failures}
         for index, receipt in enumerate(receipts):
-            if index not in failed and (sent := self._receipts.get(receipt)) is not None:
+            if index not in failed and (sent := self._receipts.get((name, receipt))) is not None:
                 sent.outcome = "acknowledged" if sent.reason is None else "dead-lettered"
         self._changed.set()
 
@@ -238,12 +238,12 @@ class _WatchedQueue:
     async def receive(self, limit: int, *, wait: float, visibility: float) -> list[Delivery]:
         deliveries = await self.inner.receive(limit, wait=wait, visibility=visibility)
         for delivery in deliveries:
-            self._watch.received(delivery)
+            self._watch.received(self.inner.name, delivery)
         return deliveries
 
     async def delete(self, receipts: Sequence[str]) -> list[Failure]:
         failures = await self.inner.delete(receipts)
-        self._watch.deleted(receipts, failures)
+        self._watch.deleted(self.inner.name, receipts, failures)
         return failures
 
     def __getattr__(self, name: str) -> Any:

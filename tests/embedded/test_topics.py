@@ -24,7 +24,7 @@ async def making(engine: Engine, wake: Wake, clock: ManualClock, *, aws_like: bo
         ending = ".fifo" if name.endswith(".fifo") else ""
         specs = [QueueSpec(f"queue-{number}{ending}") for number in range(len(filters))]
         queues = [EmbeddedQueue(engine, spec, clock, wake, aws_like=aws_like, seed=5) for spec in specs]
-        return EmbeddedTopic(TopicSpec(name), list(zip(queues, filters, strict=True))), list(queues)
+        return EmbeddedTopic(TopicSpec(name), lambda: list(zip(queues, filters, strict=True))), list(queues)
 
     yield make
     await wake.close()
@@ -66,7 +66,7 @@ async def test_failures_are_told_by_position_among_the_messages_published(
 ) -> None:
     whole = make_queue()
     broken.outcome = [Failure(1, "internal")]
-    topic = EmbeddedTopic(TopicSpec("topic"), [(whole, {}), (broken, {"to": ("broken",)})])
+    topic = EmbeddedTopic(TopicSpec("topic"), lambda: [(whole, {}), (broken, {"to": ("broken",)})])
     attributes = {"to": "broken"}
     messages = [Outgoing(b"0"), Outgoing(b"1", attributes=attributes), Outgoing(b"2", attributes=attributes)]
     assert await topic.publish(messages) == [Failure(2, "internal")]
@@ -75,7 +75,7 @@ async def test_failures_are_told_by_position_among_the_messages_published(
 
 async def test_a_position_is_worth_repeating_if_it_is_for_one_queue(make_queue: MakeQueue, broken: Broken) -> None:
     broken.outcome = [Failure(0, "internal", retryable=True)]
-    topic = EmbeddedTopic(TopicSpec("topic"), [(make_queue(), {}), (broken, {})])
+    topic = EmbeddedTopic(TopicSpec("topic"), lambda: [(make_queue(), {}), (broken, {})])
     (failure,) = await topic.publish([Outgoing(b"x" * ((1 << 20) + 1))])
     assert (failure.code, failure.retryable) == ("internal", True)
 
@@ -85,14 +85,14 @@ async def test_a_queue_that_can_not_be_reached_fails_the_call_after_the_others_a
 ) -> None:
     whole = make_queue()
     broken.outcome = StorageFull("no room")
-    topic = EmbeddedTopic(TopicSpec("topic"), [(broken, {}), (whole, {})])
+    topic = EmbeddedTopic(TopicSpec("topic"), lambda: [(broken, {}), (whole, {})])
     with pytest.raises(StorageFull, match="no room"):
         await topic.publish([Outgoing(b"m")])
     assert bodies(await whole.receive(10, wait=0, visibility=30)) == [b"m"]
 
 
 async def test_nobody_subscribed_is_no_failure() -> None:
-    assert await EmbeddedTopic(TopicSpec("topic"), []).publish([Outgoing(b"m")]) == []
+    assert await EmbeddedTopic(TopicSpec("topic"), list).publish([Outgoing(b"m")]) == []
 
 
 names = st.sampled_from(["a", "b", "c"])

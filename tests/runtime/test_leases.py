@@ -74,3 +74,51 @@ def test_what_was_removed_is_not_extended() -> None:
         await asyncio.wait([keeper])
 
     run(scenario())
+
+
+def test_the_twelve_hours_of_each_message_are_its_own() -> None:
+    """One that must end is told in time, whatever else is in hand."""
+
+    async def scenario() -> None:
+        queue = FakeQueue("work")
+        leases = Leases(queue, visibility=600)
+        keeper = asyncio.create_task(leases.run())
+        (old,) = await receive(queue, 1, 600)
+        leases.add([old])
+        await asyncio.sleep(LONGEST - 350)  # its last lease will be a short one
+        leases.add(await receive(queue, 3, 600))
+        lost = []
+        for seconds in (349, 2):
+            await asyncio.sleep(seconds)
+            lost.append(old.lost)
+        assert lost == [False, True]
+        assert len(leases) == 3
+        keeper.cancel()
+        await asyncio.wait([keeper])
+
+    run(scenario())
+
+
+def test_what_is_handled_while_it_is_being_extended_stays_handled() -> None:
+    """It is neither lost nor extended for ever."""
+
+    async def scenario() -> None:
+        queue = FakeQueue("work")
+        leases = Leases(queue, visibility=30)
+        keeper = asyncio.create_task(leases.run())
+        held = await receive(queue, 2, 30)
+        leases.add(held)
+        gate = asyncio.Event()
+        queue.fault("change_visibility", gate.wait)
+        await asyncio.sleep(16)
+        leases.remove(held)
+        await queue.delete([held[0].delivery.receipt])
+        gate.set()
+        await asyncio.sleep(100)
+        assert len(leases) == 0
+        assert not any(one.lost for one in held)
+        assert len(queue.holding("change_visibility")) == 1
+        keeper.cancel()
+        await asyncio.wait([keeper])
+
+    run(scenario())

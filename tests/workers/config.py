@@ -1,0 +1,40 @@
+"""Subscriptions for the tests of the stages."""
+
+from pathlib import Path
+
+SUBSCRIPTIONS = """
+eventSubscriptions:
+  - name: orders
+    eventPattern: { source: [com.acme.orders], detail-type: [shipped] }
+    notificationMapping:
+      shipped:
+        targetType: user
+        userId: "{{ detail.customer }}"
+        content: "Order {{ detail.order }}"
+        ttl: 3600
+  - name: reminders
+    eventPattern: { source: [com.acme.orders], detail-type: [ordered] }
+    notificationMapping:
+      ordered:
+        targetType: user
+        userId: "{{ detail.customer }}"
+        content: Reminder
+        deliverAfter: "{{ detail.after }}"
+  - name: leads
+    eventPattern: { source: [com.acme.crm] }
+    messageMapping:
+      lead: { targetType: channel, channelId: desk, senderId: crm, content: "{{ detail.lead }}" }
+    notificationMapping:
+      lead: { targetType: client, clientId: "{{ detail.tenantId }}", targetUserIds: "{{ detail.team }}", content: Lead }
+  - name: echo
+    eventPattern: { source: [kx-notifications-messaging], detail-type: [notification.created] }
+    notificationMapping:
+      notification.created: { targetType: user, userId: echo, content: "{{ detail.notificationId }}" }
+"""
+
+
+def write(folder: Path, text: str = SUBSCRIPTIONS) -> Path:
+    """A configuration folder of ``text``."""
+    folder.mkdir(exist_ok=True)
+    (folder / "subscriptions.yaml").write_text(text)
+    return folder
