@@ -9,7 +9,9 @@ from pathlib import Path
 import uvloop
 
 from bench.baseline import broadcasting
+from bench.matching import matching
 from bench.path import Throughput, burst, steady
+from bench.rendering import compilation, expressions, notification
 from bench.stack import cpu, running
 from kxmsg.testing.stack import Stack
 
@@ -26,11 +28,14 @@ async def main() -> None:
     lines = [
         "# Results",
         "",
-        f"Made by `make bench` on {time.strftime('%Y-%m-%d')}: {_machine()}, Python {platform.python_version()}, one process per line of",
-        "`Procfile`, the load generator and its clients on the same cores. CPU time is of all processes together, the load generator included.",
+        f"Made by `make bench` on {time.strftime('%Y-%m-%d')}: {_machine()}, Python {platform.python_version()}.",
+        "One process per line of `Procfile`; the load generator and its clients run on the same cores, and CPU time is",
+        "of all processes together, the load generator included.",
     ]
     lines += await _paths("full")
     lines += await _paths("normal")
+    lines += ["", "## Matching: events a second of CPU, beside moto's matcher", "", *matching()]
+    lines += ["", "## Rendering", "", *notification(), "", *expressions(), "", *compilation()]
     RESULTS.write_text("\n".join(lines) + "\n")
 
 
@@ -77,7 +82,8 @@ async def _idle(stack: Stack) -> list[str]:
 def _events(result: Throughput) -> list[str]:
     parts = ", ".join(f"{name} {spent:.0f}" for name, spent in sorted(result.cpu.items(), key=lambda item: -item[1]))
     return [
-        f"- {EVENTS:,} events emitted at once, one recipient each of {USERS}: {result.events / result.seconds:,.0f} events/s.",
+        f"- {EVENTS:,} events emitted at once, one recipient each of {USERS}: "
+        f"{result.events / result.seconds:,.0f} events/s.",
         f"- CPU per event: {sum(result.cpu.values()):.0f} µs ({parts}).",
     ]
 

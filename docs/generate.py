@@ -51,6 +51,7 @@ FIELDS: Final = {
     "senderId": "Who says it, in a message.",
     "messageType": ", ".join(f"`{name}`" for name in template.MESSAGE_TYPES) + ".",
     "ttl": "Seconds from the event's time for which the entry is kept; default: the setting of its kind.",
+    "when": "A bare expression, as `detail.total > 0`; where it is false, nothing is made.",
     "deliverAfter": "Seconds from the event's time after which it enters the path.",
 }
 """What each field of a template is for."""

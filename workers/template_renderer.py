@@ -56,6 +56,8 @@ def _render(job: RenderJob, app: App, now: float) -> tuple[float, list[Envelope]
     if template is None:
         raise Poison(f"subscription {job.subscription!r} has no such template any more; redrive once it is back")
     rendered = template.render(event, app.settings.default_tenant)
+    if rendered is None:
+        return 0, []
     size = len(orjson.dumps(rendered.payload))
     if size > MAX_PAYLOAD:
         raise Poison(f"{template.name}: gives {size} bytes, and readers can take {MAX_PAYLOAD}; make it shorter")

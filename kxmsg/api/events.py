@@ -49,9 +49,9 @@ def _stays_within(tenant: str, event: Event, app: App) -> bool:
     for hit in app.catalogue.hits(fields):
         template = app.catalogue.template(hit, event.detail_type)
         try:
-            places = template.render(fields, app.settings.default_tenant).places if template else ()
+            rendered = template.render(fields, app.settings.default_tenant) if template else None
         except Poison:
             continue  # it will be dead-lettered and reach nobody
-        if any(owner != tenant for owner, _ in places):
+        if rendered is not None and any(owner != tenant for owner, _ in rendered.places):
             return False
     return True

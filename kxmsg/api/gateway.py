@@ -32,15 +32,15 @@ class ProxyEvent(Body):
 
 @router.post("/connect")
 async def connect(event: ProxyEvent, app: Product) -> Answer:
-    """200 lets the connection in; anything else is what the client is told instead."""
+    """200 lets the connection in, for as long as its token is good; anything else is told the client instead."""
     request = ConnectRequest(
         connection=event.connection,
         gateway=event.request_context.domain_name,
         query=event.query_string_parameters or {},
         headers={name.lower(): value for name, value in event.headers.items()},
     )
-    await app.sessions.connect(request)
-    return {"success": True}
+    connection = await app.sessions.connect(request)
+    return {"success": True, "expiresIn": max(0.0, connection.token_expires_at - app.clock.now())}
 
 
 @router.post("/default")

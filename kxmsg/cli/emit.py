@@ -41,7 +41,7 @@ async def emit_files(settings: Settings, files: Sequence[Path], count: int) -> N
                 )
         started = time.perf_counter()
         total = len(events) * count
-        with Progress(console=out, transient=True, disable=total < 1000) as progress:
+        with Progress(console=out, transient=True, disable=total < 1000 or not out.is_terminal) as progress:
             task = progress.add_task("emitting", total=total)
             batches = _batches((event for _ in range(count) for event in events), bus.batch_limit)
 

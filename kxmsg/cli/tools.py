@@ -24,7 +24,7 @@ def token(
     ttl: Annotated[float, typer.Option(help="Seconds until it expires; below 0 it has expired.")] = 3600,
     name: Annotated[str | None, typer.Option(help="The user's display name.")] = None,
 ) -> None:
-    """Print a token signed with the key in the data folder, and nothing else."""
+    """Print a token signed with the data folder's key."""
     from kxmsg.embedded.secrets import LocalSecrets
     from kxmsg.model.target import check_id
 
@@ -53,7 +53,10 @@ def settings() -> None:
 
 
 def check() -> None:
-    """Compile the subscriptions; exit status 2 with every mistake and its place."""
+    """Compile the subscriptions and name every mistake.
+
+    Exit status 2 where there is one.
+    """
     from kxmsg.subscriptions import load
 
     current = read_settings()
@@ -63,7 +66,10 @@ def check() -> None:
 
 
 def health() -> None:
-    """Whether the workers on this data folder move; exit status 1 where one doesn't."""
+    """Tell whether the workers on this data folder move.
+
+    Exit status 1 where one doesn't, or none runs.
+    """
     from kxmsg.runtime.health import check as problems_in
 
     problems = problems_in(read_settings().data / "health")

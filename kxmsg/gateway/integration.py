@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -28,6 +29,14 @@ class Answer:
     @property
     def ok(self) -> bool:
         return 200 <= self.status < 300
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the connection may last, as the answer to a connect says in ``expiresIn``; else without end."""
+        try:
+            return float(orjson.loads(self.body)["expiresIn"])
+        except (ValueError, KeyError, TypeError):
+            return inf
 
 
 class Integration(Protocol):

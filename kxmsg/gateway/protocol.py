@@ -6,6 +6,7 @@ import logging
 import struct
 import time
 from collections import deque
+from math import inf
 from secrets import token_urlsafe
 from typing import Final, cast
 from urllib.parse import unquote
@@ -28,6 +29,7 @@ NORMAL: Final = (1000, "Connection Closed Normally")
 UNSUPPORTED: Final = (1003, "Only text messages are supported")
 INVALID_TEXT: Final = (1007, "The message is not valid UTF-8")
 SLOW: Final = (1008, "Slow consumer")
+TOKEN_EXPIRED: Final = (1008, "Token expired")
 TRY_AGAIN: Final = (1013, "Try again later")
 ABNORMAL: Final = (1006, "Connection Closed Abnormally")
 
@@ -72,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._inbox_size = 0
         self._working = False
         self._opened_at = 0.0
+        self._token_ends = inf
         self._active_at = 0.0
         self._full_since: float | None = None
         self._closing_since: float | None = None
@@ -149,6 +152,8 @@ class Connection(asyncio.Protocol):
         elif self._open:
             if self._full_since is not None and now - self._full_since >= self._limits.stalled:
                 self.close(*SLOW)
+            elif now >= self._token_ends:
+                self.close(*TOKEN_EXPIRED)
             elif now - self._active_at >= self._limits.idle or now - self._opened_at >= self._limits.life:
                 self.close(*GOING_AWAY)
 
@@ -186,6 +191,7 @@ class Connection(asyncio.Protocol):
             self._refuse(Answer(503))
             await self._registry.integration.disconnect(self.peer.disconnect(*(ABNORMAL if lost else GOING_AWAY)))
         elif answer.ok:
+            self._token_ends = self._loop.time() + answer.seconds_left
             self._accept(response, answer.subprotocol, headers.get("sec-websocket-protocol", ""))
         else:
             self._refuse(answer)

@@ -1,9 +1,11 @@
-"""Event patterns: which subscriptions want an event.
+"""Event patterns: which subscriptions want an event. The whole pattern language of Amazon EventBridge.
 
->>> Pattern({"source": ["shop"]}).matches({"source": "shop", "detail": {}})
+>>> Pattern({"source": ["shop"], "detail": {"total": [{"numeric": [">", 100]}]}}).matches(
+...     {"source": "shop", "detail": {"total": 120}}
+... )
 True
 """
 
+from kxmsg.matching.errors import PatternError as PatternError
 from kxmsg.matching.matcher import Matcher as Matcher
 from kxmsg.matching.pattern import Pattern as Pattern
-from kxmsg.matching.pattern import PatternError as PatternError

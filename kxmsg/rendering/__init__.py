@@ -1,6 +1,17 @@
-"""Templates: what a notification says, made from its event."""
+"""Templates: what a notification says, made from its event.
 
-from kxmsg.rendering.template import Renderer as Renderer
-from kxmsg.rendering.template import RenderError as RenderError
-from kxmsg.rendering.template import TemplateError as TemplateError
-from kxmsg.rendering.template import compile_value as compile_value
+::
+
+    template  ─▶ parser ─▶ checker ─▶ codegen ─▶ compiler
+    texts        lexer     functions   operators, loops, output, strings, moments, locales: what runs
+                 nodes     overloads
+"""
+
+from kxmsg.rendering.compiler import Expression as Expression
+from kxmsg.rendering.compiler import FieldsRenderer as FieldsRenderer
+from kxmsg.rendering.compiler import Renderer as Renderer
+from kxmsg.rendering.compiler import compile_expression as compile_expression
+from kxmsg.rendering.compiler import compile_fields as compile_fields
+from kxmsg.rendering.compiler import compile_value as compile_value
+from kxmsg.rendering.errors import RenderError as RenderError
+from kxmsg.rendering.errors import TemplateError as TemplateError

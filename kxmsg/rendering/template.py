@@ -1,89 +1,226 @@
-"""Values with ``{{ path }}`` in them, compiled once into functions of the event."""
+"""Templates: values with ``{{ expression }}`` in their texts, parsed and checked."""
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar
 
-import orjson
+from kxmsg.rendering.checker import UNKNOWN, Names, check
+from kxmsg.rendering.errors import TemplateError
+from kxmsg.rendering.kinds import Kind
+from kxmsg.rendering.nodes import Node
+from kxmsg.rendering.parser import MAX_NESTING, parse
 
-from kxmsg.errors import Poison
+_T = TypeVar("_T")
 
-Renderer: TypeAlias = Callable[[Mapping[str, Any]], Any]
+ROOTS: Final[Names] = {
+    "detail": "detail",
+    "source": "source",
+    "detailType": "detail-type",
+    "id": "id",
+    "time": "time",
+    "account": "account",
+    "region": "region",
+    "resources": "resources",
+    "event": None,
+}
+"""The names that an expression begins with: fields of the event, and ``event`` for the whole of it."""
 
-ROOTS: Final = frozenset({"detail", "source", "detail-type", "id", "time", "account", "region", "resources"})
-"""What a path may begin with: the fields of an event."""
+MAX_TEXT: Final = 65_536
+"""Characters of one text with placeholders."""
 
-_PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_PATH: Final = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*")
+MAX_PLACEHOLDERS: Final = 64
+"""Placeholders of one text."""
 
-
-class TemplateError(ValueError):
-    """A template that can't be compiled."""
-
-
-class RenderError(Poison):
-    """A template that this event can't fill."""
-
-
-def compile_value(value: Any) -> Renderer:
-    """A function that gives ``value`` for an event; raises :class:`TemplateError`.
-
-    In a string each ``{{ path }}`` is replaced by what the event has there; a string that is one placeholder
-    alone keeps the type of what it finds. Lists and maps are compiled element by element.
-    """
-    match value:
-        case str():
-            return _compile_text(value)
-        case list():
-            elements = [compile_value(element) for element in value]
-            return lambda event: [element(event) for element in elements]
-        case dict():
-            fields = {name: compile_value(field) for name, field in value.items()}
-            return lambda event: {name: field(event) for name, field in fields.items()}
-        case _:
-            return lambda _event: value
+MAX_CASES: Final = 40
+"""Cases of one field."""
 
 
-def _compile_text(text: str) -> Renderer:
-    pieces = _PLACEHOLDER.split(text)  # literal, path, literal, path, …, literal
-    if any("{{" in literal or "}}" in literal for literal in pieces[::2]):
-        raise TemplateError(f"{text!r}: '{{{{' and '}}}}' must come in pairs")
-    if len(pieces) == 1:
-        return lambda _event: text
-    paths = [_compile_path(path.strip()) for path in pieces[1::2]]
-    literals = pieces[::2]
-    if len(paths) == 1 and not any(literals):
-        return paths[0]
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A value without placeholders."""
 
-    def render(event: Mapping[str, Any]) -> str:
-        parts = [literals[0]]
-        for path, literal in zip(paths, literals[1:], strict=True):
-            parts.append(_text(path(event)))
-            parts.append(literal)
-        return "".join(parts)
-
-    return render
+    value: bool | int | float | str | None
 
 
-def _compile_path(path: str) -> Renderer:
-    if not _PATH.fullmatch(path):
-        raise TemplateError(f"'{{{{ {path} }}}}' is not a path; write it as {{{{ detail.orderId }}}}")
-    names = path.split(".")
-    if names[0] not in ROOTS:
-        raise TemplateError(f"'{{{{ {path} }}}}' must begin with one of {', '.join(sorted(ROOTS))}")
+@dataclass(frozen=True, slots=True)
+class Lone:
+    """A text that is one placeholder alone: the value keeps its type."""
 
-    def look_up(event: Mapping[str, Any]) -> Any:
-        node: Any = event
-        for name in names:
-            if not isinstance(node, Mapping) or name not in node:
-                raise RenderError(f"the event has no {path}")
-            node = node[name]
-        return node
-
-    return look_up
+    source: str
+    node: Node
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return orjson.dumps(value).decode()
+@dataclass(frozen=True, slots=True)
+class Text:
+    source: str
+    parts: tuple[str | Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    elements: "tuple[Template, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    entries: "tuple[tuple[str, Template], ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """The first value whose condition is true, else the default."""
+
+    cases: "tuple[tuple[Lone, Template], ...]"
+    default: "Template"
+
+
+Template: TypeAlias = Fixed | Lone | Text | Elements | Entries | Cases
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads values as templates; every method raises :class:`TemplateError` with the path to the text at fault."""
+
+    names: Names
+    sample: Mapping[str, Any] | None
+
+    def field(self, value: Any, path: tuple[str | int, ...]) -> Template:
+        """A field's value: a template, or a map with the one key ``cases``."""
+        if isinstance(value, Mapping) and set(value) == {"cases"}:
+            return self._cases(value["cases"], (*path, "cases"))
+        return self.value(value, path)
+
+    def value(self, value: Any, path: tuple[str | int, ...] = ()) -> Template:
+        """A value, with what it holds."""
+        if len(path) > MAX_NESTING:
+            raise TemplateError(
+                "too-deep", 0, "the value is nested too deep", f"at most {MAX_NESTING} levels", path=path
+            )
+        match value:
+            case str():
+                return _placed(path, lambda: self._text(value))
+            case list() | tuple():
+                return Elements(tuple(self.value(item, (*path, place)) for place, item in enumerate(value)))
+            case Mapping():
+                return Entries(tuple((str(name), self.value(item, (*path, str(name)))) for name, item in value.items()))
+            case _:
+                return Fixed(value)
+
+    def expression(self, text: str, path: tuple[str | int, ...] = ()) -> tuple[Lone, Kind]:
+        """A bare expression, without braces, and the kind that its value is expected to have."""
+
+        def read() -> tuple[Lone, Kind]:
+            if "{{" in text[:64].lstrip()[:2]:
+                raise TemplateError(
+                    "syntax", text.index("{{"), "an expression stands here without braces", "remove {{ and }}"
+                )
+            if not text.strip():
+                raise TemplateError("empty", 0, "the expression is empty", "write one, such as detail.orderId")
+            node, _ = parse(text)
+            return Lone(text, node), self._check(node)
+
+        return _placed(path, read)
+
+    def condition(self, text: Any, path: tuple[str | int, ...]) -> Lone:
+        """A bare expression that gives a bool."""
+        if not isinstance(text, str):
+            raise TemplateError(
+                "cases", 0, "a condition is an expression in quotes", "such as \"detail.severity == 'high'\"", path=path
+            )
+        lone, kind = self.expression(text, path)
+        if kind not in {Kind.BOOL, Kind.DYN}:
+            raise TemplateError(
+                "type",
+                lone.node.start,
+                f"the condition is of type {kind.value}",
+                "compare it with something",
+                path=path,
+            )
+        return lone
+
+    def _check(self, node: Node) -> Kind:
+        return check(node, self.names, UNKNOWN if self.sample is None else self.sample)
+
+    def _cases(self, cases: Any, path: tuple[str | int, ...]) -> Cases:
+        if not isinstance(cases, list) or not cases or len(cases) > MAX_CASES:
+            raise TemplateError(
+                "cases", 0, f"cases is a list of 1 to {MAX_CASES}", "write - { when: …, use: … } for each", path=path
+            )
+        made: list[tuple[Lone, Template]] = []
+        default: Template = Fixed(None)
+        for place, case in enumerate(cases):
+            here = (*path, place)
+            keys = set(case) if isinstance(case, Mapping) else set()
+            if keys == {"when", "use"}:
+                made.append((self.condition(case["when"], (*here, "when")), self.value(case["use"], (*here, "use"))))
+            elif keys == {"default"} and place == len(cases) - 1:
+                default = self.value(case["default"], (*here, "default"))
+            else:
+                raise TemplateError(
+                    "cases",
+                    0,
+                    "a case has when and use; the last may be the default",
+                    "write - { when: …, use: … } or - { default: … }",
+                    path=here,
+                )
+        return Cases(tuple(made), default)
+
+    def _text(self, text: str) -> Template:
+        parts = list(self._parts(text))
+        if not any(isinstance(part, Node) for part in parts):
+            return Fixed(text)
+        if len(parts) == 1 and isinstance(parts[0], Node):
+            return Lone(text, parts[0])
+        return Text(text, tuple(parts))
+
+    def _parts(self, text: str) -> Iterator[str | Node]:
+        """Texts and expressions in turn; empty texts are left out."""
+        position = count = 0
+        while True:
+            opening, closing = text.find("{{", position), text.find("}}", position)
+            if closing >= 0 and (opening < 0 or closing < opening):
+                raise TemplateError(
+                    "unpaired-braces", closing, "'}}' closes nothing", "write {{ '}}' }} for these characters"
+                )
+            if opening < 0:
+                if text[position:]:
+                    yield text[position:]
+                return
+            count += 1
+            if count > MAX_PLACEHOLDERS or opening > MAX_TEXT:
+                raise TemplateError(
+                    "too-long",
+                    opening,
+                    "the text is too long",
+                    f"at most {MAX_PLACEHOLDERS} placeholders in {MAX_TEXT} characters",
+                )
+            if opening > position:
+                yield text[position:opening]
+            node, position = self._placeholder(text, opening)
+            yield node
+
+    def _placeholder(self, text: str, opening: int) -> tuple[Node, int]:
+        start = opening + 2
+        closing = text.find("}}", start)
+        if closing < 0:
+            raise TemplateError(
+                "unpaired-braces",
+                opening,
+                "'{{' is not closed",
+                "close it with }}, or write {{ '{{' }} for these characters",
+            )
+        if not text[start:closing].strip():
+            raise TemplateError(
+                "empty", opening, "the placeholder is empty", "write an expression, such as {{ detail.orderId }}"
+            )
+        node, end = parse(text, start, closed=True)
+        self._check(node)
+        return node, end
+
+
+def _placed(path: tuple[str | int, ...], read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except TemplateError as error:
+        error.path = path
+        raise

@@ -246,7 +246,9 @@ class Consumer:
 
     def _next(self) -> None:
         self._dispatch()
-        if self._stopping or (self._queue.fifo and not self._running):  # its groups wait for it
+        # A FIFO queue's groups wait for the acknowledgement, and so do the next messages once no permit is left.
+        urgent = self._queue.fifo or self._holding == self.permits.limit
+        if self._stopping or (urgent and not self._running):
             self._acks.flush()
 
     def _let_go(self, messages: Sequence[Held]) -> None:

@@ -58,6 +58,8 @@ def configure(
     for name in _TAKEN_OVER:
         logger = logging.getLogger(name)
         logger.handlers.clear()
+        logger.disabled = False
+        logger.setLevel(logging.NOTSET)
         logger.propagate = True
     logging.captureWarnings(capture=True)
     structlog.configure(

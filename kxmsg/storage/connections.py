@@ -121,7 +121,7 @@ def _place_key(connection: str, place: Place) -> str:
 def _subscriptions(connection: Connection, places: Sequence[Place]) -> list[Put | Delete]:
     """Both rows of each subscription."""
     writes: list[Put | Delete] = []
-    expires = int(connection.connected_at) + LIFE
+    expires = _expires(connection)
     for place in places:
         key = _place_key(connection.id, place)
         row = {
@@ -136,6 +136,11 @@ def _subscriptions(connection: Connection, places: Sequence[Place]) -> list[Put 
         own = {"tenant": place.tenant, "target": place.target.key, "expiresAt": expires}
         writes.append(Put(CONNECTIONS, {"pk": connection_key(connection.id), "sk": key, **own}))
     return writes
+
+
+def _expires(connection: Connection) -> int:
+    """Nothing is pushed to a connection whose token has expired."""
+    return int(min(connection.connected_at + LIFE, connection.token_expires_at))
 
 
 def _both_rows(connection: str, key: str) -> list[Put | Delete]:

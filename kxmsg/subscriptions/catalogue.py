@@ -17,10 +17,6 @@ class Subscription:
     templates: Mapping[str, tuple[Template, ...]]
     sample: Mapping[str, Any] | None = None
 
-    def strings(self, field: str) -> frozenset[str]:
-        """The texts that the pattern allows at a top-level field; empty where it allows any."""
-        return frozenset(value for kind, value in self.pattern.required.get((field,), ()) if kind is str)
-
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -38,7 +34,7 @@ class Catalogue:
         self._by_name = {subscription.name: subscription for subscription in subscriptions}
         self._matcher = Matcher({subscription.name: subscription.pattern for subscription in subscriptions})
 
-    def hits(self, event: Mapping[str, Any]) -> list[Hit]:
+    def hits(self, event: dict[str, Any]) -> list[Hit]:
         """The templates that an event calls for."""
         kind = event.get("detail-type")
         if not isinstance(kind, str):
@@ -59,8 +55,8 @@ class Catalogue:
         """The detail-types asked for by source, which the bus's rules are made from; None stands for any."""
         kinds: dict[str | None, frozenset[str] | None] = {}
         for subscription in self.subscriptions:
-            wanted = subscription.strings("detail-type") or None
-            for source in subscription.strings("source") or (None,):
+            wanted = subscription.pattern.exact("detail-type")
+            for source in subscription.pattern.exact("source") or (None,):
                 known = kinds.get(source, frozenset())
                 kinds[source] = known | wanted if wanted is not None and known is not None else None
         return kinds

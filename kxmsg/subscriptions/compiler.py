@@ -8,11 +8,12 @@ import orjson
 
 from kxmsg.errors import ConfigError
 from kxmsg.matching import Pattern, PatternError
+from kxmsg.model.event import Event
 from kxmsg.model.target import TARGET_TYPES
-from kxmsg.rendering import Renderer, TemplateError, compile_value
+from kxmsg.rendering import FieldsRenderer, TemplateError, compile_fields
 from kxmsg.subscriptions.catalogue import Catalogue, Subscription
 from kxmsg.subscriptions.nodes import At, Node, parse
-from kxmsg.subscriptions.template import FIELDS, REQUIRED, MappingKind, Template, check_field, misplaced
+from kxmsg.subscriptions.template import FIELDS, REQUIRED, WHEN, MappingKind, Template, check_field, misplaced
 from kxmsg.suggest import did_you_mean
 
 MAPPINGS: Final[dict[str, MappingKind]] = {"notificationMapping": "notification", "messageMapping": "message"}
@@ -68,14 +69,14 @@ class _Compiler:
         self._known(fields, _SUBSCRIPTION)
         name = self._name(node, fields)
         pattern = self._pattern(node, fields)
+        sample = self._sample(fields["sample"][1]) if "sample" in fields else None
         templates: dict[str, tuple[Template, ...]] = {}
         for mapping, kind in MAPPINGS.items():
             if mapping in fields:
-                for detail_type, made in self._mapping(name, kind, fields[mapping][1], pattern):
+                for detail_type, made in self._mapping(name, kind, fields[mapping][1], pattern, sample):
                     templates[detail_type] = (*templates.get(detail_type, ()), *made)
         if not templates and len(self.problems) == before:
             self._wrong(node.at, f"{name} maps nothing; give it a notificationMapping or a messageMapping")
-        sample = self._sample(fields["sample"][1]) if "sample" in fields else None
         if pattern is None or len(self.problems) > before:
             return None
         return Subscription(name, pattern, templates, sample)
@@ -110,28 +111,30 @@ class _Compiler:
         try:
             return Pattern({field: value.plain for field, (_, value) in mapping.items()})
         except PatternError as error:
-            at, fields = place.at, mapping
-            for field in error.path:
-                at, fields = fields[field][1].at, fields[field][1].value
+            at, value = place.at, mapping
+            for step in error.path:
+                node = value[step][1] if isinstance(value, dict) else value[step]
+                at, value = node.at, node.value
             self._wrong(at, f"eventPattern: {error}")
             return None
 
     def _mapping(
-        self, name: str, kind: MappingKind, node: Node, pattern: Pattern | None
+        self, name: str, kind: MappingKind, node: Node, pattern: Pattern | None, sample: Mapping[str, Any] | None
     ) -> Iterator[tuple[str, list[Template]]]:
-        wanted = {value for _, value in pattern.required.get(("detail-type",), ())} if pattern else set()
         for detail_type, (key, value) in self._map(node, f"{kind}Mapping").items():
-            if wanted and detail_type not in wanted:
-                hint = did_you_mean(detail_type, [str(kind) for kind in wanted])
+            if pattern is not None and not pattern.admits("detail-type", detail_type):
+                kinds = pattern.exact("detail-type")
+                hint = did_you_mean(detail_type, kinds) if kinds else ""
                 self._wrong(key.at, f"no event of detail-type {detail_type!r} passes the eventPattern{hint}")
             nodes = value.value if isinstance(value.value, list) else [value]
             if not nodes:
                 self._wrong(value.at, f"{detail_type} has no template; give it one, or leave it out")
             place = f"{name}.{kind}.{detail_type}"  # ids of what is rendered are made from it
-            made = [self._template(f"{place}[{index}]", kind, child) for index, child in enumerate(nodes)]
+            event = _whole(sample) if sample and sample.get("detail-type") == detail_type else None
+            made = [self._template(f"{place}[{index}]", kind, child, event) for index, child in enumerate(nodes)]
             yield detail_type, [template for template in made if template is not None]
 
-    def _template(self, name: str, kind: MappingKind, node: Node) -> Template | None:
+    def _template(self, name: str, kind: MappingKind, node: Node, sample: Mapping[str, Any] | None) -> Template | None:
         fields = self._map(node, "a template")
         self._known(fields, FIELDS)
         target_type = fields["targetType"][1].plain if "targetType" in fields else None
@@ -145,28 +148,43 @@ class _Compiler:
         else:
             place = fields["targetType"][1].at if "targetType" in fields else node.at
             self._wrong(place, f"targetType must be one of {', '.join(TARGET_TYPES)}, not {target_type!r}")
-        compiled = {field: self._field(field, value) for field, (_, value) in fields.items() if field in FIELDS}
-        if target_type not in TARGET_TYPES:
-            return None
-        return Template(name, kind, target_type, {field: made for field, made in compiled.items() if made})
+        fill = self._fill(node, {field: value for field, (_, value) in fields.items() if field in FIELDS}, sample)
+        return Template(name, kind, target_type, fill) if fill and target_type in TARGET_TYPES else None
 
-    def _field(self, name: str, node: Node) -> Renderer | None:
+    def _fill(self, node: Node, fields: Mapping[str, Node], sample: Mapping[str, Any] | None) -> FieldsRenderer | None:
+        """All fields as one function; each is compiled alone first, so that all mistakes are found."""
+        good = [name for name, value in fields.items() if self._is_good(node, name, value, sample)]
+        if len(good) < len(fields):
+            return None
+        plain = {name: value.plain for name, value in fields.items()}
+        conditions = {WHEN: plain.pop(WHEN)} if WHEN in plain else None
+        return compile_fields(plain, sample=sample, conditions=conditions)
+
+    def _is_good(self, template: Node, name: str, node: Node, sample: Mapping[str, Any] | None) -> bool:
         plain = node.plain
         try:
             orjson.dumps(plain)
         except orjson.JSONEncodeError as error:
             self._wrong(node.at, f"{name} holds what JSON has not: {error}")
-            return None
-        if not _holds_template(plain):
+            return False
+        fault = None
+        if name == WHEN:
+            fault = None if isinstance(plain, str) else f"when must be an expression, not {type(plain).__name__}"
+        elif not _is_computed(plain):
             fault = check_field(name, plain)
-            if fault is not None:
-                self._wrong(node.at, fault)
-                return None
+        if fault is not None:
+            self._wrong(node.at, fault)
+            return False
         try:
-            return compile_value(plain)
+            if name == WHEN:
+                compile_fields({}, sample=sample, conditions={name: plain})
+            else:
+                compile_fields({name: plain}, sample=sample)
         except TemplateError as error:
-            self._wrong(node.at, f"{name}: {error}")
-            return None
+            at = template.descend(error.path).at_offset(error.offset)
+            self._wrong(at, f"{name}: {error}")
+            return False
+        return True
 
     def _sample(self, node: Node) -> Mapping[str, Any] | None:
         if isinstance(node.value, dict):
@@ -204,13 +222,20 @@ class _Compiler:
         self.problems.append(f"{at}: {problem}")
 
 
-def _holds_template(value: Any) -> bool:
+def _whole(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """The sample with what the bus adds to every event."""
+    made = Event(sample.get("source", ""), sample.get("detail-type", ""), {}, time="2026-01-01T00:00:00Z")
+    return {**made.as_dict(), **sample}
+
+
+def _is_computed(value: Any) -> bool:
+    """Whether a field's value is only known for an event: it has a placeholder, or cases to choose from."""
     match value:
         case str():
             return "{{" in value
         case list():
-            return any(map(_holds_template, value))
+            return any(map(_is_computed, value))
         case dict():
-            return any(map(_holds_template, value.values()))
+            return "cases" in value or any(map(_is_computed, value.values()))
         case _:
             return False

@@ -1,5 +1,6 @@
 """YAML as composed nodes, so that every value knows its line and column."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,26 @@ class Node:
 
     at: At
     value: Any
+    text_at: At | None = None
+    """Where the characters of a text begin, if it stands in one line and as it is: behind its quote, if it has one."""
+
+    def descend(self, path: Sequence[str | int]) -> "Node":
+        """The node that ``path`` (keys and positions) leads to, or the last one on the way that there is."""
+        node = self
+        for step in path:
+            inside = node.value
+            if isinstance(inside, dict) and step in inside:
+                node = inside[str(step)][1]
+            elif isinstance(inside, list) and isinstance(step, int) and step < len(inside):
+                node = inside[step]
+            else:
+                break
+        return node
+
+    def at_offset(self, offset: int) -> At:
+        """The place of a character of the text; the node's where that can't be told."""
+        start = self.text_at
+        return At(start.file, start.line, start.column + offset) if start else self.at
 
     @property
     def plain(self) -> Any:
@@ -111,7 +132,14 @@ class _Reader:
             case _:
                 value = self._scalar(at, node)
         self._depth -= 1
-        return Node(at, value)
+        return Node(at, value, self._text_at(at, node))
+
+    def _text_at(self, at: At, node: yaml.Node) -> At | None:
+        if not isinstance(node, yaml.ScalarNode) or node.start_mark.line != node.end_mark.line:
+            return None
+        quotes = 0 if node.style is None else 1
+        as_it_is = node.end_mark.column - node.start_mark.column == len(node.value) + 2 * quotes
+        return At(at.file, at.line, at.column + quotes) if as_it_is else None
 
     def _scalar(self, at: At, node: yaml.Node) -> Any:
         try:

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from kxmsg.errors import Refusal
 from kxmsg.model.target import BROADCAST, EVERYBODY, Target, TargetType, check_id
-from kxmsg.rendering import Renderer, RenderError
+from kxmsg.rendering import FieldsRenderer, RenderError
 
 MappingKind = Literal["notification", "message"]
 
@@ -32,7 +32,10 @@ ADDRESS: Final = ("targetType", "userId", "clientId", "channelId", "tenantId", "
 TIMING: Final = ("ttl", "deliverAfter")
 """Seconds: how long it is kept, and how long it waits before it enters the path."""
 
-FIELDS: Final = frozenset((*CONTENT, *ADDRESS, *TIMING))
+WHEN: Final = "when"
+"""A bare expression: nothing is made of an event for which it is false."""
+
+FIELDS: Final = frozenset((*CONTENT, *ADDRESS, *TIMING, WHEN))
 
 PRIORITIES: Final = ("low", "medium", "high", "urgent")
 MESSAGE_TYPES: Final = ("chat", "notification", "text", "email")
@@ -79,21 +82,24 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled template: a function per field."""
+    """A compiled template: one function that gives all of its fields, or None where its condition is false."""
 
     name: str
     kind: MappingKind
     target_type: TargetType
-    fields: Mapping[str, Renderer]
+    fill: FieldsRenderer
 
-    def render(self, event: Mapping[str, Any], default_tenant: str) -> Rendered:
-        """Fill the template; raises :class:`RenderError` naming the field where the event doesn't fit."""
-        values: dict[str, Any] = {}
-        for name, field in self.fields.items():
-            try:
-                values[name] = field(event)
-            except RenderError as error:
-                raise RenderError(f"{self.name}: {name}: {error}") from error
+    def render(self, event: Mapping[str, Any], default_tenant: str) -> Rendered | None:
+        """Fill the template, unless its ``when`` is false.
+
+        Raises :class:`RenderError` naming the field where the event doesn't fit.
+        """
+        try:
+            values = self.fill(event)
+        except RenderError as error:
+            raise RenderError(f"{self.name}: {error}") from error
+        if values is None:
+            return None
         _check(self.name, values)
         detail = event["detail"]
         tenant = values.get("tenantId") or detail.get("tenantId") or detail.get("clientId") or default_tenant

@@ -81,10 +81,13 @@ class Stack:
                 sys.executable, "-m", *entry, *self._commands[name], stdout=output, stderr=output, env=self._environment
             )
 
-    async def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Run one ``kxmsg`` command to its end: exit status, standard output, standard error."""
+    async def run(self, *arguments: str, limits: str = ":") -> tuple[int, str, str]:
+        """Run one ``kxmsg`` command to its end: exit status, standard output, standard error.
+
+        ``limits``: what the shell does before, such as ``ulimit -f 200``.
+        """
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "kxmsg.cli", *arguments),
+            *("/bin/sh", "-c", f'{limits}; exec "$@"', "sh", sys.executable, "-m", "kxmsg.cli", *arguments),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self._environment,

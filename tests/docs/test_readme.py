@@ -40,6 +40,7 @@ def shown(sample: str) -> str:
     template = catalogue.template(hit, event["detail-type"])
     assert template is not None
     rendered = template.render(event, "default")
+    assert rendered is not None
     ((tenant, target),) = rendered.places
     envelope = Envelope("ID", tenant, target, template.kind, "fifo", rendered.payload, 1_795_185_306_000)
     entry = Entry(1, envelope)

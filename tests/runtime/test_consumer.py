@@ -72,6 +72,18 @@ def test_an_acknowledgement_waits_a_moment_for_others_unless_its_group_waits_for
     run(scenario())
 
 
+def test_an_acknowledgement_does_not_wait_while_no_permit_is_left() -> None:
+    """Nothing could join it: few messages in hand at once must not mean few in a second."""
+
+    async def scenario() -> None:
+        async with consuming(Log(), concurrency=2) as rig:
+            await rig.send(*map(str, range(100)))
+            await rig.empty()
+            assert asyncio.get_running_loop().time() < 10 * LINGER
+
+    run(scenario())
+
+
 def test_a_batch_handler_gets_what_one_poll_returned() -> None:
     """Not a call, and not a task, for each message."""
 

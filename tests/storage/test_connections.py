@@ -86,10 +86,24 @@ def test_another_tenants_target_of_the_same_name_has_other_subscribers() -> None
 
 def test_what_has_expired_is_not_seen() -> None:
     async def scenario(app: App) -> None:
-        await app.connections.open(connection("old"), [HOME])
-        await app.connections.open(connection("new", connected_at=START + 60), [HOME])
+        forever = START + 10 * LIFE
+        await app.connections.open(connection("old", token_expires_at=forever), [HOME])
+        await app.connections.open(connection("new", connected_at=START + 60, token_expires_at=forever), [HOME])
+        await app.connections.open(connection("brief", connected_at=START + 60, token_expires_at=START + 90), [HOME])
         await asyncio.sleep(LIFE)
         assert await subscribed(app, HOME) == {"new"}
         assert await app.connections.get("old") is None
+
+
+def test_nothing_is_pushed_to_a_connection_whose_token_has_expired() -> None:
+    """Yet it is known still, so that its client can be told why."""
+
+    async def scenario(app: App) -> None:
+        await app.connections.open(connection("one", token_expires_at=START + 90), [HOME])
+        await asyncio.sleep(89)
+        assert await subscribed(app, HOME) == {"one"}
+        await asyncio.sleep(2)
+        assert await subscribed(app, HOME) == set()
+        assert await app.connections.get("one") is not None
 
     simulate(scenario)

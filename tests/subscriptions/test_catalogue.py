@@ -3,10 +3,10 @@
 from typing import Any
 
 from kxmsg.matching import Pattern
-from kxmsg.rendering import compile_value
+from kxmsg.rendering import compile_fields
 from kxmsg.subscriptions import Catalogue, Hit, Subscription, Template
 
-TEMPLATE = Template("t", "notification", "broadcast", {"content": compile_value("hi")})
+TEMPLATE = Template("t", "notification", "broadcast", compile_fields({"content": "hi"}))
 
 
 def subscription(name: str, pattern: dict[str, Any], **templates: int) -> Subscription:

@@ -2,6 +2,7 @@
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,8 +77,8 @@ def test_a_missing_folder_is_named_with_the_setting(tmp_path: Path) -> None:
             ["a.yaml:3:28: eventPattern: source: must be a list of values, as ['shop']"],
         ),
         (
-            GOOD.replace("detail-type: [shipped, lost]", "detail: {a: [{prefix: x}]}"),
-            ["a.yaml:3:48: eventPattern: detail.a: takes strings"],
+            GOOD.replace("detail-type: [shipped, lost]", "detail: {a: [{prefixes: x}]}"),
+            ["a.yaml:3:60: eventPattern: detail.a.0.prefixes: is no operator; did you mean 'prefix'?"],
         ),
         (GOOD.replace("{source: [shop], detail-type: [shipped, lost]}", "{}"), ["a.yaml:3:19: eventPattern: names no"]),
         (GOOD.replace("{source: [shop], detail-type: [shipped, lost]}", "x"), ["a.yaml:3:19: eventPattern must be"]),
@@ -128,8 +129,16 @@ def test_each_mistake_is_told_with_place_and_remedy(tmp_path: Path, text: str, e
         ("targetType: broadcast, content: x, ttl: .nan", ["5:57: ttl must be 0 to"]),
         ("targetType: broadcast, content: x, deliverAfter: true", ["5:66: deliverAfter must be int or float"]),
         ("targetType: broadcast, content: x, metadata: {a: !!binary aGk=}", ["5:62: metadata holds what JSON has not"]),
-        ("targetType: broadcast, content: '{{ detail.a'", ["5:49: content: '{{ detail.a': '{{' and '}}' must come"]),
-        ("targetType: broadcast, content: '{{ event.a }}'", ["5:49: content: '{{ event.a }}' must begin with one of"]),
+        ("targetType: broadcast, content: '{{ detail.a'", ["5:50: content: '{{' is not closed"]),
+        (
+            "targetType: broadcast, content: 'by {{ evnt.a }}'",
+            ["5:56: content: unknown name 'evnt'; did you mean 'event'?"],
+        ),
+        ("targetType: broadcast, content: x, when: detail.a ==", ["5:65: when: "]),
+        (
+            "targetType: broadcast, content: x, priority: {cases: [{when: 'nix', use: low}]}",
+            ["5:81: priority: unknown name 'nix'"],
+        ),
         ("targetType: user, userId: [a], content: x", ["5:43: userId must be str or int, not list"]),
         ("targetType: broadcast, content: x, targetUserIds: [a]", ["5:52: targetUserIds is for templates with"]),
         ("targetType: client, clientId: a, content: x, targetClientIds: [a]", ["5:62: targetClientIds is for"]),
@@ -190,3 +199,45 @@ def test_templates_of_one_event_have_names_of_their_own(tmp_path: Path) -> None:
     templates = [catalogue.template(hit, "shipped") for hit in hits]
     assert [template.kind for template in templates if template] == ["notification", "notification", "message"]
     assert len({template.name for template in templates if template}) == 3
+
+
+def test_a_field_that_the_sample_lacks_is_told_at_its_place_with_what_was_meant(tmp_path: Path) -> None:
+    """Only for the detail-type that the sample is of."""
+    text = f"""{HEAD}    sample: {{source: shop, detail-type: shipped, detail: {{orderId: 1}}}}
+    notificationMapping:
+      shipped: {{targetType: broadcast, content: "Order {{{{ detail.orderid }}}}"}}
+      lost: {{targetType: broadcast, content: "Order {{{{ detail.orderid }}}}"}}
+"""
+    (problem,) = problems(tmp_path, a=text)
+    assert problem.startswith("a.yaml:7:")
+    assert "did you mean 'orderId'" in problem
+
+
+def test_cases_and_when_decide_by_the_event(tmp_path: Path) -> None:
+    """The first true case wins; where ``when`` is false nothing is made."""
+    catalogue = compiled(
+        tmp_path,
+        a=f"""{HEAD}    notificationMapping:
+      shipped:
+        targetType: broadcast
+        when: detail.level > 0
+        content: "{{{{ detail.level > 1 ? 'many' : 'one' }}}}"
+        priority:
+          cases:
+            - {{ when: detail.level > 2, use: urgent }}
+            - {{ default: low }}
+""",
+    )
+    made = {level: _rendered(catalogue, level) for level in (0, 1, 3)}
+    assert made[0] is None
+    assert made[1] == {"content": "one", "priority": "low"}
+    assert made[3] == {"content": "many", "priority": "urgent"}
+
+
+def _rendered(catalogue: Catalogue, level: int) -> dict[str, Any] | None:
+    event = {"source": "shop", "detail-type": "shipped", "detail": {"level": level}}
+    (hit,) = catalogue.hits(event)
+    template = catalogue.template(hit, "shipped")
+    assert template is not None
+    rendered = template.render(event, "default")
+    return rendered.payload if rendered else None

@@ -73,11 +73,12 @@ def test_every_subscription_has_its_expectation() -> None:
 def test_each_sample_renders_as_expected(name: str) -> None:
     (subscription,) = [one for one in CATALOGUE.subscriptions if one.name == name]
     assert subscription.sample is not None
-    (hit,) = CATALOGUE.hits(subscription.sample)
+    (hit,) = CATALOGUE.hits(dict(subscription.sample))
     template = CATALOGUE.template(hit, subscription.sample["detail-type"])
     assert hit.subscription == name
     assert template is not None
     rendered = template.render(subscription.sample, "default")
+    assert rendered is not None
     tenant, target, payload = GOLDEN[name]
     assert rendered.places == ((tenant, target),)
     assert rendered.payload == payload

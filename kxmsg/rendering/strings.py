@@ -1,0 +1,176 @@
+"""Functions of strings and lists. Positions and lengths count Unicode code points."""
+
+from typing import Any, Final
+
+from kxmsg.rendering.errors import Fault
+from kxmsg.rendering.functions import function
+from kxmsg.rendering.kinds import BY_CLASS, kind_of
+from kxmsg.rendering.operators import STEP, Meter, equal, spend
+
+_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+_UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
+_SPACE: Final = (
+    "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+)
+"""Unicode's White_Space; Python strips a few control characters more."""
+
+_SCALARS: Final = frozenset(BY_CLASS) - {list, dict}
+
+
+@function("size(value: string|list|map) -> int", "size('four')", "[1, 2].size()", style="both")
+def size(value: str | list[Any] | dict[Any, Any]) -> int:
+    """How many characters, elements or entries there are."""
+    return len(value)
+
+
+@function("contains(text: string, part: string) -> bool", "'tacocat'.contains('cat')")
+def contains(text: str, part: str) -> bool:
+    """Whether the part occurs."""
+    return part in text
+
+
+@function("startsWith(text: string, prefix: string) -> bool", "'tacocat'.startsWith('taco')")
+def starts_with(text: str, prefix: str) -> bool:
+    """Whether it begins so."""
+    return text.startswith(prefix)
+
+
+@function("endsWith(text: string, suffix: string) -> bool", "'tacocat'.endsWith('cat')")
+def ends_with(text: str, suffix: str) -> bool:
+    """Whether it ends so."""
+    return text.endswith(suffix)
+
+
+@function("lowerAscii(text: string) -> string", "'TacoCat'.lowerAscii()")
+def lower_ascii(text: str) -> str:
+    """A–Z as a–z."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+@function("upperAscii(text: string) -> string", "'critical'.upperAscii()")
+def upper_ascii(text: str) -> str:
+    """a–z as A–Z."""
+    return text.upper() if text.isascii() else text.translate(_UPPER)
+
+
+@function("trim(text: string) -> string", "'  text '.trim()")
+def trim(text: str) -> str:
+    """Without the white space at both ends."""
+    return text.strip(_SPACE)
+
+
+@function("reverse(text: string) -> string", "'abc'.reverse()")
+def reverse(text: str) -> str:
+    """Its characters from the last to the first."""
+    return text[::-1]
+
+
+def _position(text: str, place: int) -> int:
+    if not 0 <= place <= len(text):
+        raise Fault("is out of the string's range")
+    return place
+
+
+@function("charAt(text: string, place: int) -> string", "'taco'.charAt(0)")
+def char_at(text: str, place: int) -> str:
+    """The character there, from 0; empty at the end."""
+    return text[_position(text, place) : place + 1]
+
+
+@function("indexOf(text: string, part: string, start?: int) -> int", "'tacocat'.indexOf('a', 2)")
+def index_of(text: str, part: str, start: int = 0) -> int:
+    """Where the part is first, from `start` on; -1 where it is not."""
+    return text.find(part, _position(text, start))
+
+
+@function("lastIndexOf(text: string, part: string, start?: int) -> int", "'tacocat'.lastIndexOf('a')")
+def last_index_of(text: str, part: str, start: int | None = None) -> int:
+    """Where the part is last, beginning no later than `start`; -1 where it is not."""
+    if start is None:
+        return text.rfind(part)
+    return text.rfind(part, 0, _position(text, start) + len(part))
+
+
+@function(
+    "substring(text: string, start: int, end?: int) -> string", "'tacocat'.substring(4)", "'tacocat'.substring(0, 4)"
+)
+def substring(text: str, start: int, end: int | None = None) -> str:
+    """From `start` to before `end`."""
+    stop = len(text) if end is None else _position(text, end)
+    if _position(text, start) > stop:
+        raise Fault("ends before it starts")
+    return text[start:stop]
+
+
+@function(
+    "replace(text: string, old: string, new: string, count?: int) -> string",
+    "'a-b-c'.replace('-', '+')",
+    "'a-b-c'.replace('-', '+', 1)",
+    metered=True,
+)
+def replace(meter: Meter, text: str, old: str, new: str, count: int = -1) -> str:
+    """`new` for each `old`, or for the first `count`."""
+    hits = text.count(old)
+    if count >= 0:
+        hits = min(hits, count)
+    spend(meter, len(text) + hits * len(new))
+    return text.replace(old, new, hits)
+
+
+@function(
+    "split(text: string, separator: string, count?: int) -> list",
+    "'a,b,c'.split(',')",
+    "'a,b,c'.split(',', 2)",
+    metered=True,
+)
+def split(meter: Meter, text: str, separator: str, count: int = -1) -> list[str]:
+    """The parts between separators, at most `count`; the characters where the separator is empty."""
+    spend(meter, len(text) + 1)
+    if count == 0:
+        return []
+    if separator:
+        return text.split(separator, count - 1 if count > 0 else -1)
+    singles = len(text) if count < 0 else min(count - 1, len(text))
+    rest = text[singles:]
+    return [*text[:singles], rest] if rest else list(text[:singles])
+
+
+@function("join(parts: list, separator?: string) -> string", "['x', 'y'].join(', ')", metered=True)
+def join(meter: Meter, parts: list[Any], separator: str = "") -> str:
+    """The strings of a list, one after the other."""
+    size = 0
+    for part in parts:
+        if type(part) is not str:
+            raise Fault(f"joins a list that holds {kind_of(part).phrase}; map(x, string(x)) makes text of it")
+        size += len(part) + len(separator)
+    spend(meter, size + STEP * len(parts))
+    return separator.join(parts)
+
+
+@function("truncate(text: string, limit: int) -> string", "truncate('The quick brown fox', 10)", style="function")
+def truncate(text: str, limit: int) -> str:
+    """At most `limit` characters; the last is … where some are missing."""
+    if limit < 1:
+        raise Fault("truncates to less than one character")
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+@function("unique(elements: list) -> list", "[1, 2, 1].unique()", metered=True)
+def unique(meter: Meter, elements: list[Any]) -> list[Any]:
+    """The elements without repetitions, in the order of their first."""
+    spend(meter, STEP * len(elements))
+    seen: set[tuple[bool, Any]] = set()
+    kept: list[Any] = []
+    containers: list[Any] = []
+    for element in elements:
+        if type(element) in _SCALARS:
+            key = (type(element) is bool, element)  # Python takes true for 1
+            if key in seen:
+                continue
+            seen.add(key)
+        elif any(equal(meter, element, other) for other in containers):
+            continue
+        else:
+            containers.append(element)
+        kept.append(element)
+    return kept
