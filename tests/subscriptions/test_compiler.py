@@ -132,12 +132,12 @@ def test_each_mistake_is_told_with_place_and_remedy(tmp_path: Path, text: str, e
         ("targetType: broadcast, content: '{{ detail.a'", ["5:50: content: '{{' is not closed"]),
         (
             "targetType: broadcast, content: 'by {{ evnt.a }}'",
-            ["5:56: content: unknown name 'evnt'; did you mean 'event'?"],
+            ["5:56: content: there is no 'evnt'; did you mean 'event'?"],
         ),
-        ("targetType: broadcast, content: x, when: detail.a ==", ["5:65: when: "]),
+        ("targetType: broadcast, content: x, when: detail.a ==", ["5:58: when: the end stands where"]),
         (
             "targetType: broadcast, content: x, priority: {cases: [{when: 'nix', use: low}]}",
-            ["5:81: priority: unknown name 'nix'"],
+            ["5:79: priority: there is no 'nix'"],
         ),
         ("targetType: user, userId: [a], content: x", ["5:43: userId must be str or int, not list"]),
         ("targetType: broadcast, content: x, targetUserIds: [a]", ["5:52: targetUserIds is for templates with"]),
@@ -209,7 +209,7 @@ def test_a_field_that_the_sample_lacks_is_told_at_its_place_with_what_was_meant(
       lost: {{targetType: broadcast, content: "Order {{{{ detail.orderid }}}}"}}
 """
     (problem,) = problems(tmp_path, a=text)
-    assert problem.startswith("a.yaml:7:")
+    assert problem.startswith("a.yaml:6:66: ")
     assert "did you mean 'orderId'" in problem
 
 
