@@ -1,6 +1,7 @@
 """``python -m bench``: measure and write ``bench/RESULTS.md``."""
 
 import asyncio
+import gc
 import os
 import platform
 import time
@@ -107,4 +108,5 @@ def _say(lines: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # a full collection of the load generator would be told as latency
     uvloop.run(main())

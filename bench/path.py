@@ -120,6 +120,7 @@ async def steady(stack: Stack, users: Sequence[tuple[str, str]], rate: float, se
             now = time.perf_counter()
             due = min(total, int((now - started) * rate) + 1)
             if due > sent:
+                due = min(due, sent + app.bus.batch_limit)
                 events = [_event("user", users, number) for number in range(sent, due)]
                 put = asyncio.ensure_future(app.bus.put(events))
                 puts.add(put)
