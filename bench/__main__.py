@@ -5,6 +5,7 @@ import gc
 import os
 import platform
 import time
+from math import isnan
 from pathlib import Path
 
 import uvloop
@@ -37,8 +38,9 @@ async def main() -> None:
     lines += await _paths("full")
     lines += await _paths("normal")
     lines += ["", "## Matching: events a second of CPU, beside moto's matcher", "", *matching()]
+    rendering = [*notification(), *expressions()]
     lines += ["", "## Rendering: microseconds", "", "| what | µs |", "|---|---|"]
-    lines += [f"| {name.replace('|', '&#124;')} | {spent:.2f} |" for name, spent in [*notification(), *expressions()]]
+    lines += [f"| {name.replace('|', '&#124;')} | {_microseconds(spent)} |" for name, spent in rendering]
     lines += ["", f"Compiling the notification takes {compilation():.2f} ms."]
     RESULTS.write_text("\n".join(lines) + "\n")
 
@@ -56,8 +58,8 @@ async def _paths(durability: str) -> list[str]:
             runs = sorted([await steady(stack, users, rate, 6) for _ in range(5)], key=lambda run: run.p99)
             middle = runs[len(runs) // 2]
             lines.append(
-                f"- At {rate:.0f} events/s, emit to frame: p50 {middle.p50:.1f} ms, p99 {middle.p99:.1f} ms (the median "
-                f"of {len(runs)} runs, whose p99 were {runs[0].p99:.0f} to {runs[-1].p99:.0f} ms)."
+                f"- At {rate:.0f} events/s, emit to frame: p50 {middle.p50:.1f} ms, p99 {middle.p99:.1f} ms (the median of "
+                f"{len(runs)} runs, whose p99 were {runs[0].p99:.0f} to {runs[-1].p99:.0f} ms)."
             )
         lines += [
             "",
@@ -92,6 +94,10 @@ def _events(result: Throughput) -> list[str]:
         f"{result.events / result.seconds:,.0f} events/s.",
         f"- CPU per event: {sum(result.cpu.values()):.0f} µs ({parts}).",
     ]
+
+
+def _microseconds(spent: float) -> str:
+    return "not installed" if isnan(spent) else f"{spent:.2f}"
 
 
 def _machine() -> str:
