@@ -58,8 +58,8 @@ async def _paths(durability: str) -> list[str]:
             runs = sorted([await steady(stack, users, rate, 6) for _ in range(5)], key=lambda run: run.p99)
             middle = runs[len(runs) // 2]
             lines.append(
-                f"- At {rate:.0f} events/s, emit to frame: p50 {middle.p50:.1f} ms, p99 {middle.p99:.1f} ms (the median of "
-                f"{len(runs)} runs, whose p99 were {runs[0].p99:.0f} to {runs[-1].p99:.0f} ms)."
+                f"- At {rate:.0f} events/s, emit to frame: p50 {middle.p50:.1f} ms, p99 {middle.p99:.1f} ms (median "
+                f"of {len(runs)} runs, whose p99 were {runs[0].p99:.0f} to {runs[-1].p99:.0f} ms)."
             )
         lines += [
             "",

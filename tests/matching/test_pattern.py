@@ -133,12 +133,12 @@ def test_fields_are_found_as_eventbridge_finds_them(
 @pytest.mark.parametrize(
     ("pattern", "exact", "admitted", "refused"),
     [
-        ({"t": ["x", "y"]}, {"x", "y"}, ["x"], ["z"]),
+        ({"t": ["x", "y"]}, ["x", "y"], ["x"], ["z"]),
         ({"t": [{"prefix": "x"}]}, None, ["xy"], ["y"]),
         ({"t": ["y", {"prefix": "x"}]}, None, ["y", "xy"], ["z"]),
         ({"t": ["x", None]}, None, ["x"], ["y"]),
         ({"other": ["x"]}, None, ["anything"], []),
-        ({"$or": [{"t": ["x"]}, {"t": ["y"], "a": ["b"]}]}, {"x", "y"}, ["x", "y"], ["z"]),
+        ({"$or": [{"t": ["x"]}, {"t": ["y"], "a": ["b"]}]}, ["x", "y"], ["x", "y"], ["z"]),
         ({"$or": [{"t": ["x"]}, {"a": ["b"]}]}, None, ["x", "z"], []),
         ({"t": {"nested": ["x"]}}, None, [], ["x"]),
         ({"t": [{"exists": False}]}, None, [], ["x"]),
@@ -146,10 +146,10 @@ def test_fields_are_found_as_eventbridge_finds_them(
     ids=str,
 )
 def test_a_pattern_tells_what_it_lets_through_at_a_field(
-    pattern: dict[str, Any], exact: set[str] | None, admitted: list[str], refused: list[str]
+    pattern: dict[str, Any], exact: list[str] | None, admitted: list[str], refused: list[str]
 ) -> None:
     compiled = Pattern(pattern)
-    assert compiled.exact("t") == exact
+    assert compiled.exact("t") == (None if exact is None else set(exact))
     assert all(compiled.admits("t", value) for value in admitted)
     assert not any(compiled.admits("t", value) for value in refused)
 
