@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -18,6 +18,9 @@ from kxmsg.subscriptions import Hit
 from kxmsg.times import epoch_of
 from kxmsg.topology import RENDER
 from kxmsg.transport import parcel_messages, send
+
+MAX_RENDERED: Final = 16 << 20
+"""Bytes that one job may come to in all: it is in memory at once."""
 
 worker = Worker("template-renderer", queue=RENDER)
 worker.on_start(App.prepare)
@@ -61,9 +64,11 @@ def _render(job: RenderJob, app: App, now: float) -> tuple[float, list[Envelope]
     size = len(orjson.dumps(rendered.payload))
     if size > MAX_PAYLOAD:
         raise Poison(f"{template.name}: gives {size} bytes, and readers can take {MAX_PAYLOAD}; make it shorter")
+    if len(rendered.places) * size > MAX_RENDERED:
+        raise Poison(f"{template.name}: {len(rendered.places)} entries of {size} bytes; address a client or a channel")
     unique, time = _identity(event)
     at = epoch_of(time, now)
-    expires = None if rendered.ttl is None else int(at + rendered.ttl)
+    expires = None if rendered.ttl is None else int(at + rendered.deliver_after + rendered.ttl)
     envelopes = [
         Envelope(
             id=derived_id(at, unique, template.name, tenant, target.key),

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-WIDTH: Final = 200
+WIDTH: Final = 1000
 """Columns where the output is no terminal, such as a pipe."""
 
 

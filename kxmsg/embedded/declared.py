@@ -5,14 +5,18 @@ each, and whoever publishes to a topic reads them.
 """
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Final
 
 import orjson
 
 from kxmsg.errors import StartError
 from kxmsg.topology import QueueSpec, SubscriptionSpec
+
+_SETTLED_NS: Final = 1_000_000_000
 
 
 class Declared:
@@ -48,7 +52,7 @@ class Declared:
         if changed != self._seen:
             files = sorted(self._folder.glob("*.json"))
             self._subscriptions = [one for file in files for one in _read(file)]
-            self._seen = changed
+            self._seen = changed if time.time_ns() - changed > _SETTLED_NS else -1  # a change may share its tick
         return [one for one in self._subscriptions if one.topic == topic]
 
 

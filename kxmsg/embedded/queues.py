@@ -97,7 +97,7 @@ class EmbeddedQueue:
                 continue
             taken = await self._take_safely(limit, visibility)
             if taken.deliveries:
-                if len(taken.deliveries) < limit and self._wake.poll is not None:
+                if len(taken.deliveries) + len(taken.dead) < limit and self._wake.poll is not None:
                     self._drained = woken
                 return taken.deliveries
             if taken.dead:

@@ -24,6 +24,8 @@ from kxmsg.telemetry import get_logger
 
 SERVICE: Final = "execute-api"
 BODY_SECONDS: Final = 10
+READERS: Final = 64
+"""Bodies that are read at once, of up to 4 MiB each."""
 TURN: Final = 1000
 """Frames written before the event loop gets its turn."""
 
@@ -61,6 +63,7 @@ class Management:
     def __init__(self, registry: Registry[Connection], credentials: Sequence[Credentials], region: str) -> None:
         self._registry = registry
         self._credentials = {known.access_key: known for known in credentials}
+        self._reading = asyncio.Semaphore(READERS)
         self._region = region
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,7 +107,8 @@ class Management:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
         if "authorization" not in headers:
             raise SignatureRefused("missing_authentication_token", "the request is not signed")
-        async with asyncio.timeout(BODY_SECONDS):
+        self._check_key(headers["authorization"])
+        async with asyncio.timeout(BODY_SECONDS), self._reading:
             body = await _read(receive, limit)
         verify(
             scope["method"],
@@ -118,6 +122,14 @@ class Management:
             now=time.time(),
         )
         return body
+
+    def _check_key(self, authorization: str) -> None:
+        """Nobody's body is read who doesn't at least name a key of ours; the signature itself covers the body."""
+        _, named, rest = authorization.partition("Credential=")
+        if not named:
+            raise SignatureRefused("incomplete_signature", "the authorization names no credential")
+        if rest.partition("/")[0] not in self._credentials:
+            raise SignatureRefused("unknown_access_key", "the access key is not known here")
 
     def _post(self, connection: str, data: bytes) -> Reply:
         match self._write([connection], _frame(data)):

@@ -226,7 +226,8 @@ class Connection(asyncio.Protocol):
         if frame.opcode is Opcode.BINARY:
             self._fail(*UNSUPPORTED)
             return
-        self._parts.append(bytes(frame.data))
+        if frame.data:  # empty fragments count against no limit, so they may not be kept
+            self._parts.append(bytes(frame.data))
         if not frame.fin:
             return
         data = b"".join(self._parts)

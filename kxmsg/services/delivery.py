@@ -38,6 +38,8 @@ class Delivery:
         Live delivery is at most a convenience over the store: a connection that can't be reached is cut, and its
         client resumes.
         """
+        now = self._clock.now()
+        bundles = [bundle.only(tuple(entry for entry in bundle.entries if _is_live(entry, now))) for bundle in bundles]
         waiting: dict[Place, str | None] = {Place(bundle.tenant, bundle.target): None for bundle in bundles}
         reached: dict[Place, list[Subscriber]] = {place: [] for place in waiting}
         while waiting:
@@ -86,11 +88,20 @@ class Delivery:
             await self._connections.close(connection)
 
     async def _cut(self, connections: Iterable[str], subscribers: dict[str, Subscriber]) -> None:
+        gateways: dict[str, list[str]] = {}
+        for connection in connections:
+            gateways.setdefault(subscribers[connection].gateway, []).append(connection)
+        await asyncio.gather(*(self._cut_at(gateway, cut) for gateway, cut in gateways.items()))
+
+    async def _cut_at(self, gateway: str, connections: Sequence[str]) -> None:
+        """Forget first, so that nothing more is pushed; a gateway that does not answer is not asked again."""
         for connection in connections:
             PUSHED.labels("cut").inc()
-            outcome = await self._gateway.disconnect(subscribers[connection].gateway, connection)
-            log.info("connection cut", connection=connection, outcome=outcome)
             await self._connections.close(connection)
+        log.info("connections cut", gateway=gateway, count=len(connections))
+        for connection in connections:
+            if await self._gateway.disconnect(gateway, connection) == "failed":
+                return
 
 
 @dataclass(slots=True)
@@ -121,6 +132,11 @@ def _undone(owed: Sequence[Post], outcomes: Sequence[Sequence[Outcome]]) -> _Und
     for connection in undone.broken:
         del undone.frames[connection]
     return undone
+
+
+def _is_live(entry: Entry, now: float) -> bool:
+    """What has expired on its way is shown to nobody."""
+    return entry.envelope.expires_at is None or entry.envelope.expires_at > now
 
 
 def _encode(codec: str, bundle: Bundle, entry: Entry) -> bytes:

@@ -74,8 +74,9 @@ class Entrance:
         }
         payload = {name: value for name, value in payload.items() if value is not None}
         _check_size(payload)
+        said = orjson.dumps([ordering, text, event_type, metadata], option=orjson.OPT_SORT_KEYS)
         envelope = Envelope(
-            id=await self._ident(who, channel, client_id, new_id(now)),
+            id=await self._ident(who, channel, client_id, new_id(now), said),
             tenant=who.tenant,
             target=target,
             kind="message",
@@ -130,12 +131,13 @@ class Entrance:
                 raise NotFound(f"no channel {channel!r}", code="channel_not_found")
         return participant
 
-    async def _ident(self, who: Principal, channel: str, client_id: Any, fresh: str) -> str:
+    async def _ident(self, who: Principal, channel: str, client_id: Any, fresh: str, content: bytes) -> str:
         if client_id is None:
             return fresh
         if not isinstance(client_id, str | int) or isinstance(client_id, bool) or not _is_word(str(client_id)):
             raise InvalidInput(f"id must be a printable text of at most {MAX_CLIENT_ID} characters or a whole number")
-        return await self._once.ident(who.tenant, who.user, f"{channel}#{client_id}", fresh)
+        scope = f"{channel}#{type(client_id).__name__}#{client_id}"
+        return await self._once.ident(who.tenant, who.user, scope, fresh, content)
 
 
 def _is_word(text: str) -> bool:

@@ -1,8 +1,9 @@
 """Once: what a caller's own id for a request led to, so that repeating the request does nothing new."""
 
+from hashlib import sha256
 from typing import Final
 
-from kxmsg.errors import ConditionFailed
+from kxmsg.errors import ConditionFailed, Conflict
 from kxmsg.keys import RECORD, idempotency_key
 from kxmsg.ports import ABSENT, Clock, Condition, Put, Tables
 from kxmsg.topology import CHANNELS
@@ -18,13 +19,18 @@ class Once:
         self._tables = tables
         self._clock = clock
 
-    async def ident(self, tenant: str, user: str, scope: str, fresh: str) -> str:
-        """``fresh`` at the first call for ``scope`` (≤ 512 bytes); what it was then, at every further call."""
+    async def ident(self, tenant: str, user: str, scope: str, fresh: str, content: bytes) -> str:
+        """``fresh`` at the first call for ``scope`` (≤ 512 bytes); what it was then, at every further call.
+
+        Raises :class:`~kxmsg.errors.Conflict` where the first call was for other ``content``.
+        """
+        digest = sha256(content).hexdigest()
         now = self._clock.now()
         item = {
             "pk": idempotency_key(tenant, user, scope),
             "sk": RECORD,
             "ident": fresh,
+            "digest": digest,
             "expiresAt": int(now) + LIFE,
         }
         condition = ABSENT
@@ -36,6 +42,8 @@ class Once:
                     condition = ABSENT
                 elif failed.item["expiresAt"] <= now:  # expired, but not swept yet
                     condition = Condition(equals={"ident": failed.item["ident"]})
+                elif failed.item["digest"] != digest:
+                    raise Conflict("this id was used for another message; choose a new one", code="id_reused") from None
                 else:
                     return str(failed.item["ident"])
             else:

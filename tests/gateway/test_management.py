@@ -194,9 +194,21 @@ async def test_a_recorded_request_can_not_be_replayed_with_other_content(gateway
 async def test_a_body_that_does_not_come_is_given_up(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(management, "BODY_SECONDS", 0.02)
     reader, writer = await gateway.raw()
-    writer.write(b"POST /@connections/x HTTP/1.1\r\nhost: a\r\nauthorization: x\r\ncontent-length: 5\r\n\r\nab")
+    writer.write(
+        b"POST /@connections/x HTTP/1.1\r\nhost: a\r\nauthorization: Credential=AKIDTEST/x\r\ncontent-length: 5\r\n\r\nab"
+    )
     assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+async def test_nobody_s_body_is_read_who_names_no_key_of_ours(gateway: Gateway) -> None:
+    """Else anybody could make the gateway keep megabytes for them."""
+    for authorization in (b"x", b"AWS4-HMAC-SHA256 Credential=AKIDOTHER/20260101/local/execute-api/aws4_request"):
+        reader, writer = await gateway.raw()
+        writer.write(b"POST /@connections HTTP/1.1\r\nhost: a\r\nauthorization: " + authorization)
+        writer.write(b"\r\ncontent-length: 4000000\r\n\r\nab")
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 403 ")
+        writer.close()
 
 
 # ------------------------------------------------------------------------------------------------------ batches

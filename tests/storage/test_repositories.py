@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from kxmsg.bootstrap import App
-from kxmsg.errors import Permanent, TransactionCancelled, Transient
+from kxmsg.errors import Conflict, Permanent, TransactionCancelled, Transient
 from kxmsg.model.event import OWN_SOURCE, Event
 from kxmsg.ports import ABSENT, Delete, Failure, Key, Put
 from kxmsg.storage.due import LEASE, SHARDS, Due
@@ -68,17 +68,30 @@ def test_a_transaction_outlives_conflicts_but_not_a_condition() -> None:
 def test_what_was_asked_once_keeps_its_first_answer_for_a_day() -> None:
     async def scenario(app: App) -> None:
         once = Once(app.tables, app.clock)
-        answers = await asyncio.gather(*(once.ident("acme", "ana", "desk#1", f"fresh{n}") for n in range(10)))
+        answers = await asyncio.gather(*(once.ident("acme", "ana", "desk#1", f"fresh{n}", b"hi") for n in range(10)))
         assert len(set(answers)) == 1
         for who in (("acme", "bob", "desk#1"), ("globex", "ana", "desk#1"), ("acme", "ana", "desk#2")):
-            assert await once.ident(*who, "other") == "other"
+            assert await once.ident(*who, "other", b"hi") == "other"
         await asyncio.sleep(LIFE - 1)
-        assert await once.ident("acme", "ana", "desk#1", "late") == answers[0]
+        assert await once.ident("acme", "ana", "desk#1", "late", b"hi") == answers[0]
         await asyncio.sleep(2)  # expired, not swept
-        assert await once.ident("acme", "ana", "desk#1", "next") == "next"
-        assert await once.ident("acme", "ana", "desk#1", "again") == "next"
+        assert await once.ident("acme", "ana", "desk#1", "next", b"hi") == "next"
+        assert await once.ident("acme", "ana", "desk#1", "again", b"hi") == "next"
 
     simulate(scenario, seed=2)
+
+
+def test_an_id_that_was_used_for_something_else_is_refused() -> None:
+    """A client that counts from 1 again must not lose what it says."""
+
+    async def scenario(app: App) -> None:
+        once = Once(app.tables, app.clock)
+        await once.ident("acme", "ana", "desk#1", "first", b"hello")
+        with pytest.raises(Conflict) as caught:
+            await once.ident("acme", "ana", "desk#1", "second", b"good-bye")
+        assert caught.value.code == "id_reused"
+
+    simulate(scenario)
 
 
 # ----------------------------------------------------------------------------------------------------- directory
