@@ -134,7 +134,8 @@ async def test_a_client_cut_while_opening_is_reported_once_it_is_accepted(start:
 async def test_a_request_in_hand_is_answered_before_the_end(gateway: Gateway) -> None:
     reader, writer = await gateway.raw()
     writer.write(
-        b"POST /@connections/x HTTP/1.1\r\nhost: a\r\nauthorization: Credential=AKIDTEST/x\r\ncontent-length: 2\r\n\r\na"
+        b"POST /@connections/x HTTP/1.1\r\nhost: a\r\nauthorization: Credential=AKIDTEST/x\r\n"
+        b"content-length: 2\r\n\r\na"
     )
     while not gateway.server._http.tasks:  # noqa: ASYNC110  there is no event for it
         await asyncio.sleep(0)

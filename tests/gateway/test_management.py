@@ -195,7 +195,8 @@ async def test_a_body_that_does_not_come_is_given_up(gateway: Gateway, monkeypat
     monkeypatch.setattr(management, "BODY_SECONDS", 0.02)
     reader, writer = await gateway.raw()
     writer.write(
-        b"POST /@connections/x HTTP/1.1\r\nhost: a\r\nauthorization: Credential=AKIDTEST/x\r\ncontent-length: 5\r\n\r\nab"
+        b"POST /@connections/x HTTP/1.1\r\nhost: a\r\nauthorization: Credential=AKIDTEST/x\r\n"
+        b"content-length: 5\r\n\r\nab"
     )
     assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 408 ")
     writer.close()
