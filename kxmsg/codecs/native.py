@@ -1,26 +1,14 @@
 """Native JSON frames: what our own clients read and write (CONTRACT section 5)."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from kxmsg.errors import InvalidInput
 from kxmsg.model.envelope import Bundle, Entry
+from kxmsg.model.notification import DISPLAY
 from kxmsg.times import iso
-
-_NOTIFICATION: Final = (
-    "title",
-    "content",
-    "priority",
-    "icon",
-    "category",
-    "actionUrl",
-    "tags",
-    "displayDuration",
-    "sound",
-    "metadata",
-)
 
 
 def frame(bundle: Bundle, entry: Entry) -> bytes:
@@ -29,7 +17,7 @@ def frame(bundle: Bundle, entry: Entry) -> bytes:
     fields: dict[str, Any]
     if envelope.kind == "notification":
         fields = {"type": "notification", "notificationId": envelope.id}
-        fields |= {name: payload[name] for name in _NOTIFICATION if name in payload}
+        fields |= {name: payload[name] for name in DISPLAY if name in payload}
     elif bundle.target.type == "channel":
         fields = {
             "type": "chat.message",

@@ -5,25 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from kxmsg.errors import Refusal
+from kxmsg.model.notification import DISPLAY
 from kxmsg.model.target import BROADCAST, EVERYBODY, Target, TargetType, check_id
 from kxmsg.rendering import FieldsRenderer, RenderError
 
 MappingKind = Literal["notification", "message"]
 
-CONTENT: Final = (
-    "title",
-    "content",
-    "priority",
-    "icon",
-    "category",
-    "actionUrl",
-    "tags",
-    "displayDuration",
-    "sound",
-    "metadata",
-    "senderId",
-    "messageType",
-)
+CONTENT: Final = (*DISPLAY, "senderId", "messageType")
 """Fields that are passed on to the reader."""
 
 ADDRESS: Final = ("targetType", "userId", "clientId", "channelId", "tenantId", "targetUserIds", "targetClientIds")
