@@ -143,3 +143,35 @@ def test_a_busy_connection_is_tried_thrice_more_and_then_cut() -> None:
         assert app.clock.now() > START, "it waited in between"
 
     simulate(scenario)
+
+
+def test_what_has_expired_on_its_way_is_shown_to_nobody() -> None:
+    """And what comes after it is."""
+
+    async def scenario(app: App) -> None:
+        gateway = FakeGateway()
+        await app.connections.open(connection("c1"), [HOME])
+        late = bundle(DESK, [envelope("old", DESK, expires_at=int(START) - 1), envelope("new", DESK)])
+        await delivery(app, gateway).deliver([late])
+        assert gateway.arrived == {"c1": [2]}
+
+    simulate(scenario)
+
+
+def test_a_gateway_that_does_not_answer_is_asked_once_to_cut_and_its_connections_are_forgotten() -> None:
+    """A request that times out for each of them would hold up everybody else for minutes."""
+
+    class Hung(FakeGateway):
+        async def disconnect(self, gateway: str, connection: str) -> Outcome:
+            self.cut.append(connection)
+            return "failed"
+
+    async def scenario(app: App) -> None:
+        gateway = Hung(lambda _: "failed")
+        for n in range(5):
+            await app.connections.open(connection(f"c{n}", f"u{n}"), [HOME])
+        await delivery(app, gateway).deliver([MESSAGES])
+        assert len(gateway.cut) == 1
+        assert (await app.connections.subscribers(HOME))[0] == []
+
+    simulate(scenario)
