@@ -20,41 +20,32 @@ from pydantic.fields import FieldInfo
 from kxmsg import errors, policy, telemetry
 from kxmsg.cli.main import app
 from kxmsg.errors import Refusal
-from kxmsg.model.target import TARGET_TYPES
-from kxmsg.rendering.template import ROOTS
+from kxmsg.model.notification import LOCALIZED
+from kxmsg.rendering.reference import reference
 from kxmsg.settings import Settings
-from kxmsg.subscriptions import template
+from kxmsg.subscriptions.examples import NO_MATCH, NOTHING
+from kxmsg.subscriptions.fields import FIELDS, Field
+from kxmsg.subscriptions.problems import CODES
+from kxmsg.subscriptions.schema import schema
+from kxmsg.subscriptions.windows import MAX_ITEMS, SUMMARY, SUMMARY_NAMES
 from kxmsg.topology import TOPOLOGY
 
 FOLDER: Final = Path(__file__).parent / "reference"
 
 MARK: Final = "<!-- Made by docs/generate.py; change the code, not this page. -->"
 
-FIELDS: Final = {
-    "targetType": f"For whom: {', '.join(f'`{kind}`' for kind in TARGET_TYPES)}. Always literal.",
-    "userId": "The user, for `targetType: user`.",
-    "clientId": "The client, for `targetType: client`; a client is a tenant.",
-    "channelId": "The channel, for `targetType: channel`; it must exist.",
-    "tenantId": "Whose user or channel it is; default: the detail's `tenantId`, its `clientId`, the default tenant.",
-    "targetUserIds": "Some users of the client, each of whom gets an entry of their own, in place of the client's.",
-    "targetClientIds": "Some clients, each of which gets an entry of its own, in place of the broadcast.",
-    "title": "One line.",
-    "content": "The text; always needed.",
-    "priority": ", ".join(f"`{name}`" for name in template.PRIORITIES) + ".",
-    "icon": "For the reader's display, as they are: nothing in kxmsg looks at them.",
-    "category": "As `icon`.",
-    "actionUrl": "As `icon`.",
-    "tags": "As `icon`.",
-    "displayDuration": "As `icon`; 0 means that it stays.",
-    "sound": "As `icon`.",
-    "metadata": "A map of anything.",
-    "senderId": "Who says it, in a message.",
-    "messageType": ", ".join(f"`{name}`" for name in template.MESSAGE_TYPES) + ".",
-    "ttl": "Seconds from the event's time for which the entry is kept; default: the setting of its kind.",
-    "when": "A bare expression, as `detail.total > 0`; where it is false, nothing is made.",
-    "deliverAfter": "Seconds from the event's time after which it enters the path.",
+OPERATORS: Final = {
+    "exactly": '[{"exactly": "open"}]',
+    "prefix": '[{"prefix": "ord-"}, {"prefix": {"equals-ignore-case": "ORD-"}}]',
+    "suffix": '[{"suffix": ".png"}]',
+    "equals-ignore-case": '[{"equals-ignore-case": "OPEN"}]',
+    "wildcard": '[{"wildcard": "eu-*-1"}]',
+    "anything-but": '[{"anything-but": ["low", "none"]}, {"anything-but": {"prefix": "test-"}}]',
+    "numeric": '[{"numeric": [">", 0, "<=", 5]}]',
+    "cidr": '[{"cidr": "10.0.0.0/24"}]',
+    "exists": '[{"exists": false}]',
 }
-"""What each field of a template is for."""
+"""An example of each operator of patterns; the schema says what they mean."""
 
 _PLAIN: Final = {"str": "text", "int": "number", "float": "number", "list": "list", "dict": "map"}
 
@@ -148,36 +139,78 @@ def metrics() -> Iterator[str]:
 
 
 def subscriptions() -> Iterator[str]:
-    """The fields of a template."""
-    if set(FIELDS) != template.FIELDS:
-        raise SystemExit(f"docs/generate.py: say what these fields are for: {set(FIELDS) ^ template.FIELDS}")
-    yield "# Fields of a subscription\n"
-    yield "A file has `eventSubscriptions`, a list. Each has:\n"
-    yield from _table(
-        ["field", "what"],
-        [
-            ["`name`", "Unique in the folder; ids of what is made rest on it."],
-            ["`eventPattern`", "A map of fields to lists of values; all fields must fit, one value of each suffices."],
-            ["`sample`", "An event, or the path of a JSON file that holds one."],
-            ["`notificationMapping`", "Detail-type → a template, or a list of templates, that make notifications."],
-            ["`messageMapping`", "The same, that make messages."],
-        ],
+    """The language of subscriptions."""
+    definitions = schema()["definitions"]
+    keys, asked = definitions["subscription"]["properties"], definitions["values"]["items"]["anyOf"][1]["properties"]
+    if set(OPERATORS) != set(asked):
+        raise SystemExit(f"docs/generate.py: give an example of these operators: {set(OPERATORS) ^ set(asked)}")
+    yield "# Subscriptions\n"
+    yield (
+        "Files `*.yaml` and `*.yml` in the folder that `KXMSG_CONFIG` names, and below it. `kxmsg check` compiles "
+        "them, `kxmsg schema` prints their JSON Schema for editors; [mistakes](mistakes.md) are told by place and "
+        "code. A file has `eventSubscriptions`, a list. Each has:\n"
     )
+    yield from _table(["key", "what"], ([f"`{key}`", one["description"]] for key, one in keys.items()))
     yield "## Patterns\n"
     yield (
-        "Values are text, numbers, `true`, `false`, `null`; a number equals a number, `1` is not `true`. Fields may be "
-        "nested; an array in the event has the values of its elements. `detailType` is another name of `detail-type`.\n"
+        "The event patterns of EventBridge, all of them. A map of fields, nested or with dots, each with a list of "
+        "what fits; all fields must fit, one entry of each list suffices. A list in the event fits where one of its "
+        "elements does; the fields asked of a list of maps must fit in one and the same map. Values are texts, "
+        "numbers (`3` is `3.0`), `true`, `false` and `null`, or a comparison; `$or` in place of a field takes a list "
+        "of maps of which one must fit.\n"
+    )
+    yield from _table(
+        ["operator", "as in", "the field"],
+        ([f"`{name}`", f"`{shown}`", asked[name]["description"]] for name, shown in OPERATORS.items()),
     )
     yield "## Templates\n"
     yield (
-        "In a text, `{{ path }}` is replaced by what the event has there; a text that is one placeholder alone keeps "
-        f"the type of what it finds. Paths begin with one of {_either(sorted(ROOTS), ', ')}. An event without that "
-        "path is dead-lettered.\n"
+        "Every value may be literal or computed: `{{ }}` in a text holds an [expression](expressions.md), and a text "
+        "that is one expression alone keeps the type of its value. A field may also be a map with the one key "
+        "`cases`, a list of `{when: expression, use: value}`, of which the first that is true is taken, the last "
+        "being `{default: value}`. Spans of time are numbers of seconds or texts as `90s`, `15m`, `1h30m`.\n"
     )
     yield from _table(
         ["field", "type", "only for", "what"],
-        ([f"`{name}`", _type(name), _only_for(name), meaning] for name, meaning in FIELDS.items()),
+        ([f"`{one.name}`", _type(one), _only_for(one), _meaning(one)] for one in FIELDS.values()),
     )
+    yield "`when`, a bare expression as `detail.total > 0`: where it is false, nothing is made.\n"
+    yield (
+        f"**Locales.** {_either(LOCALIZED, ', ')} may be a map of texts by locale, `{{en: …, de: …}}`. A reader gets "
+        f"that of "
+        "their locale, or of its language, or else that of `KXMSG_LOCALE`, or else the first.\n"
+    )
+    yield (
+        "**`digest`** `{every: span, by: value, …}`: what is made for one log, and one value of `by`, is kept for the "
+        "span from the first on, and then becomes one entry. Its other keys, "
+        f"{_either(sorted(SUMMARY), ', ')}, say that entry's fields, in terms of {_either(SUMMARY_NAMES, ', ')}: the "
+        f"fields of the entries, of which the first {MAX_ITEMS} are kept, how many there were, the outermost two. "
+        f"What is "
+        "not said anew is as in the last.\n"
+    )
+    yield (
+        "**`throttle`** `{per: span, atMost: number, by: value}`: of what is made for one log, and one value of `by`, "
+        "no more than `atMost` (1 unless given) in the span from the first on; the rest is dropped.\n"
+    )
+    yield "## Tests\n"
+    yield (
+        "Run by `kxmsg test`. Each has a `name`, an `event`, which is laid over the sample of its detail-type key by "
+        "key, "
+        f"and what to `expect`: `{NO_MATCH}`, or a map of the detail-type to the fields that must come (others may), "
+        f"`{NOTHING}` where `when` must be false; a list of those where the mapping is a list, notifications first.\n"
+    )
+
+
+def expressions() -> Iterator[str]:
+    """The language between the braces."""
+    yield reference()
+
+
+def mistakes() -> Iterator[str]:
+    """The codes of what may be wrong with a file."""
+    yield "# Mistakes in subscriptions\n"
+    yield "All are told at once, each in a line `file:line:column: error[code]: what is wrong; what would be right`.\n"
+    yield from _table(["code", "meaning"], ([f"`{code}`", meaning] for code, meaning in CODES.items()))
 
 
 def error_tree() -> Iterator[str]:
@@ -199,6 +232,8 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "cli.md": cli,
     "metrics.md": metrics,
     "subscriptions.md": subscriptions,
+    "mistakes.md": mistakes,
+    "expressions.md": expressions,
     "errors.md": error_tree,
 }
 
@@ -270,15 +305,19 @@ def _metrics() -> Iterator[tuple[Any, str]]:
             yield from ((described, _either(labels, ", ")) for described in one.describe())
 
 
-def _type(name: str) -> str:
-    kinds = template._TYPES.get(name, (str,))  # noqa: SLF001 - its check tells only one at a time
-    return " or ".join(dict.fromkeys(_PLAIN[kind.__name__] for kind in kinds))
+def _type(field: Field) -> str:
+    if field.seconds:
+        return "span"
+    kinds = " or ".join(dict.fromkeys(_PLAIN[kind.__name__] for kind in field.kinds))
+    return f"{kinds}, or by locale" if field.localized else kinds
 
 
-def _only_for(name: str) -> str:
-    named = [kind for kind in TARGET_TYPES if template.REQUIRED.get(kind) == name]
-    fitting = named or [kind for kind in TARGET_TYPES if template.misplaced(name, kind) is None]
-    return f"`{fitting[0]}`" if len(fitting) == 1 else "-"
+def _only_for(field: Field) -> str:
+    return f"`{field.only}`" if field.only else "-"
+
+
+def _meaning(field: Field) -> str:
+    return f"{field.meaning} {_either(field.choices, ', ')}." if field.choices else field.meaning
 
 
 def _refusals() -> list[type[Refusal]]:

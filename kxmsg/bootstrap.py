@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from kxmsg.embedded.backend import EmbeddedBackend
+from kxmsg.embedded.bus import EmbeddedBus
 from kxmsg.errors import StartError
 from kxmsg.model.envelope import Ordering
 from kxmsg.ports import BlobStore, Clock, ConnectionGateway, EventBus, Key, Queue, Tables, Topic
@@ -27,15 +28,18 @@ from kxmsg.storage.due import Due
 from kxmsg.storage.logs import Logs
 from kxmsg.storage.once import Once
 from kxmsg.storage.outbox import Outbox
-from kxmsg.subscriptions import Catalogue, load
-from kxmsg.telemetry import SystemClock
-from kxmsg.topology import EVENTS, OUTBOUND, OUTBOUND_FIFO, SEQUENCE, STORAGE, TOPOLOGY, Rule, Topology
+from kxmsg.storage.windows import Digests, Throttles
+from kxmsg.subscriptions import Catalogue, Defaults, load
+from kxmsg.telemetry import SystemClock, get_logger
+from kxmsg.topology import EVENTS, OUTBOUND, OUTBOUND_FIFO, SEQUENCE, STORAGE, TOPOLOGY, Rule, Topology, queue_of
 
 if TYPE_CHECKING:
     from kxmsg.embedded.connections import GatewayClient
     from kxmsg.embedded.secrets import LocalSecrets
     from kxmsg.services.identity import CachedKeys, TokenVerifier
     from kxmsg.services.sessions import Frames, Sessions
+
+log = get_logger(__name__)
 
 
 class App:
@@ -88,12 +92,38 @@ class App:
         return load(self.settings.config)
 
     @cached_property
+    def defaults(self) -> Defaults:
+        return Defaults(self.settings.default_tenant, self.settings.locale)
+
+    @cached_property
     def bus(self) -> EventBus:
+        return self._embedded_bus
+
+    @cached_property
+    def _embedded_bus(self) -> EmbeddedBus:
+        return self.backend.bus(self._rules(self.catalogue))
+
+    def reload(self, catalogue: Catalogue) -> None:
+        """Go by these subscriptions from now on, everywhere in this process: parts ask for the catalogue each time."""
+        self.catalogue = catalogue
+        self._embedded_bus.replace(self._rules(catalogue))
+
+    def _rules(self, catalogue: Catalogue) -> list[Rule]:
+        """What the bus goes by. Logs which targets of subscriptions can't be served here."""
         rules = [
             Rule(source or "any", frozenset({source} if source else ()), kinds or frozenset(), EVENTS)
-            for source, kinds in self.catalogue.wanted().items()
+            for source, kinds in catalogue.wanted().items()
         ]
-        return self.backend.bus(rules)
+        for one in catalogue.destinations():
+            for target in one.targets:
+                queue = queue_of(target.arn, self.settings.prefix)
+                if queue is None or self.backend.find(queue) is None:
+                    reason = "there is no such queue yet" if queue else "only queues can be served here"
+                    names = {"subscription": one.name, "target": target.id, "arn": target.arn}
+                    log.warning("a target gets no events", reason=reason, **names)
+                if queue is not None:
+                    rules.append(Rule(f"{one.name}: {target.id}", frozenset(), frozenset(), queue, one.pattern))
+        return rules
 
     @cached_property
     def secrets(self) -> "LocalSecrets":
@@ -161,6 +191,14 @@ class App:
     @cached_property
     def due(self) -> Due:
         return Due(self.tables, self.clock)
+
+    @cached_property
+    def throttles(self) -> Throttles:
+        return Throttles(self.tables, self.clock)
+
+    @cached_property
+    def digests(self) -> Digests:
+        return Digests(self.tables, self.clock)
 
     @cached_property
     def owner(self) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from ulid_transform import bytes_to_ulid, ulid_at_time
 
 from kxmsg.model.target import Target
+from kxmsg.model.window import Window
 
 HEAD: Final = "HEAD"
 """Sort key of a log's head, which sorts after its entries."""
@@ -94,6 +95,22 @@ def idempotency_key(tenant: str, user: str, scope: str) -> str:
 def due_key(shard: int) -> str:
     """Partition of what is due later, sorted by when."""
     return f"DUE#{shard}"
+
+
+def throttle_key(window: Window) -> str:
+    """Partition of a throttle's window and of the ids that it has let in."""
+    return _window_key("THROTTLE", window)
+
+
+def digest_key(window: Window) -> str:
+    """Partition of a digest's window, of what it has collected and of the ids of all that it ever did."""
+    return _window_key("DIGEST", window)
+
+
+def _window_key(kind: str, window: Window) -> str:
+    """Templates and their keys may hold anything, in any length."""
+    parts = sha256(f"{window.template}\x1f{window.key}".encode("utf-8", "surrogatepass")).hexdigest()[:40]
+    return f"{window.tenant}#{kind}#{window.target.key}#{parts}"
 
 
 def connection_key(connection: str) -> str:

@@ -1,6 +1,6 @@
 """The product's own events (CONTRACT section 3): what is said to the bus about each change. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kxmsg.keys import derived_id
@@ -71,6 +71,15 @@ AVAILABLE: Final = {
     ("channel", "message"): "chat.message.available",
 }
 """What is said to each user of a target about an entry; nothing for a user's own log, whose created event says it."""
+
+
+def caused_by(kind: str, target_type: str) -> Iterator[str]:
+    """The detail-types of what is said about an entry of that kind in a log of that type."""
+    yield f"{kind}.created"
+    if (target_type, kind) == ("channel", "message"):
+        yield "chat.message.sent"
+    if (target_type, kind) in AVAILABLE:
+        yield AVAILABLE[target_type, kind]
 
 
 def available(bundle: Bundle, entry: Entry, tenant: str, users: Sequence[str]) -> list[Event]:

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     tenant_claims: Names = Field(default=["tenantId", "custom:tenantId"], description="Claims that name the tenant.")
     role_claims: Names = Field(default=["roles", "cognito:groups"], description="Claims that list the roles.")
     default_tenant: str = Field("default", description="Tenant of events that name none.")
+    locale: str = Field("en", description="Language of readers who name none, as en or pt-BR.")
     origins: Names = Field(default_factory=list, description="Browser origins allowed to connect; none: any.")
 
     notification_ttl_days: int = Field(90, ge=1, description="How long notifications are kept.")

@@ -32,6 +32,7 @@ APPENDED: Final = Counter("kxmsg_appended_total", "Entries stored and numbered",
 PUSHED: Final = Counter("kxmsg_pushed_total", "Frames pushed", ["outcome"], registry=REGISTRY)
 MATCHED: Final = Counter("kxmsg_events_matched_total", "Events by number of mappings hit", ["hit"], registry=REGISTRY)
 CONNECTIONS: Final = Gauge("kxmsg_connections", "Open WebSocket connections", registry=REGISTRY)
+THROTTLED: Final = Counter("kxmsg_throttled_total", "Entries that a mapping's throttle dropped", registry=REGISTRY)
 FRAMES: Final = Counter("kxmsg_frames_total", "WebSocket frames", ["direction"], registry=REGISTRY)
 
 _trace: ContextVar[str | None] = ContextVar("kxmsg_trace", default=None)

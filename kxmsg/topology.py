@@ -6,7 +6,9 @@ Names here are logical: an adapter puts the resource prefix before them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
+
+from kxmsg.matching import Pattern
 
 DLQ_SUFFIX: Final = "-dlq"
 
@@ -49,16 +51,42 @@ class SubscriptionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Events of these sources and detail-types (none named: any) that the bus brings to ``queue``."""
+    """Events of these sources and detail-types (none named: any) that the bus brings to ``queue``.
+
+    With a ``pattern``, only those of them that it matches.
+    """
 
     name: str
     sources: frozenset[str]
     detail_types: frozenset[str]
     queue: str
+    pattern: Pattern | None = None
 
     def accepts(self, source: str, detail_type: str) -> bool:
+        """Whether it may take such an event: without a pattern it does."""
+        if not self._names(source, detail_type):
+            return False
+        return self.pattern is None or self.pattern.admits({"source": source, "detail-type": detail_type})
+
+    def takes(self, event: dict[str, Any]) -> bool:
+        """Whether it takes this very event, given in EventBridge's shape."""
+        if not self._names(event["source"], event["detail-type"]):
+            return False
+        return self.pattern is None or self.pattern.matches(event)
+
+    def _names(self, source: str, detail_type: str) -> bool:
         of_source = not self.sources or source in self.sources
         return of_source and (not self.detail_types or detail_type in self.detail_types)
+
+
+def queue_of(arn: str, prefix: str) -> str | None:
+    """The logical name of the queue that an ARN names; None where it names something else. ``prefix``: the resources'.
+
+    >>> queue_of("arn:aws:sqs:eu-west-1:123456789012:kx-notifications-audit", "kx-notifications")
+    'audit'
+    """
+    _, _, service, _, _, name = arn.split(":", 5)
+    return name.removeprefix(f"{prefix}-") if service == "sqs" else None
 
 
 @dataclass(frozen=True, slots=True)

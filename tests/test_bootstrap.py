@@ -11,7 +11,7 @@ from kxmsg.errors import ConfigError, StartError
 from kxmsg.model.event import Event
 from kxmsg.ports import Key, Outgoing, Put
 from kxmsg.settings import Settings
-from kxmsg.topology import CHANNELS, EVENTS, STORAGE
+from kxmsg.topology import CHANNELS, EVENTS, STORAGE, TOPOLOGY, QueueSpec
 from tests.product import CONFIG
 
 ANYTHING = """
@@ -125,3 +125,36 @@ def test_a_worker_starts_without_what_only_others_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - ours
     assert done.stdout.split() == []
+
+
+TARGETS = """
+eventSubscriptions:
+  - name: audited
+    eventPattern: { source: [a], detail: { amount: [{ numeric: [">", 100] }] } }
+    targets:
+      - { id: mine, arn: "arn:aws:sqs:eu-west-1:123456789012:kx-notifications-mine" }
+      - { id: audit, arn: "arn:aws:sqs:eu-west-1:123456789012:kx-notifications-audit" }
+      - { id: archive, arn: "arn:aws:lambda:eu-west-1:123456789012:function:archive" }
+"""
+
+
+async def test_a_subscriptions_events_also_go_to_its_targets_as_far_as_they_are_queues_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A queue may be another process's worker's, and come later."""
+    (tmp_path / "targets.yaml").write_text(TARGETS)
+    given = settings(tmp_path, config=tmp_path)
+    async with open_app(given, TOPOLOGY.plus(QueueSpec("mine"))) as app:
+        await app.prepare()
+        told = [line for line in capsys.readouterr().out.splitlines() if "a target gets no events" in line]
+        assert len(told) == 2
+        assert all(part in told[0] for part in ("no such queue yet", "subscription=audited", "target=audit"))
+        assert all(part in told[1] for part in ("only queues", "subscription=audited", "target=archive"))
+        async with open_app(given, TOPOLOGY.plus(QueueSpec("audit"))) as other:
+            assert await app.bus.put([Event("a", "paid", {"amount": 101}), Event("a", "paid", {"amount": 99})]) == []
+            for queue in (app.queue("mine"), other.queue("audit")):
+                (delivery,) = await queue.receive(10, wait=0, visibility=1)
+                assert b'"amount":101' in delivery.body
+        assert await app.queue(EVENTS).receive(10, wait=0, visibility=1) == [], "there is no mapping for them"
+        assert app.bus.matches("a", "paid")
+        assert not app.bus.matches("b", "paid")

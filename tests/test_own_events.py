@@ -88,6 +88,17 @@ def test_each_user_is_told_what_they_may_read(target: Target, kind: str, name: s
     assert one.detail["eventId"] != two.detail["eventId"]
 
 
+@pytest.mark.parametrize("kind", ["notification", "message"])
+@pytest.mark.parametrize("target", [USER, CLIENT, BROADCAST, DESK], ids=lambda target: target.type)
+def test_what_an_entry_causes_is_what_is_said_of_it(target: Target, kind: str) -> None:
+    """All of it, and nothing else."""
+    committed = bundle(target, [envelope("I", target, kind=kind)])
+    said_of_it = own_events.stored(committed)
+    if (target.type, kind) in own_events.AVAILABLE:
+        said_of_it += own_events.available(committed, committed.entries[0], "acme", ["ana"])
+    assert list(own_events.caused_by(kind, target.type)) == [event.detail_type for event in said_of_it]
+
+
 def test_many_are_told_in_one_event_with_their_count() -> None:
     committed = bundle(CLIENT, [envelope("I", CLIENT)])
     event = own_events.available_to_many(committed, committed.entries[0], "acme", 5000)

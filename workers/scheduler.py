@@ -1,9 +1,20 @@
 """Scheduler: what is due enters the path, what was owed to the bus is published, what has expired is swept."""
 
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
 from kxmsg import Context, Worker
 from kxmsg.bootstrap import App
-from kxmsg.errors import BackendError
-from kxmsg.storage.due import SHARDS
+from kxmsg.errors import BackendError, Poison
+from kxmsg.model.envelope import Envelope
+from kxmsg.runtime.faults import describe
+from kxmsg.services.entrance import MAX_PAYLOAD
+from kxmsg.storage.due import SHARDS, DueItem, DueWindow
+from kxmsg.storage.windows import Collected
+from kxmsg.subscriptions.template import Template
 from kxmsg.telemetry import get_logger
 from kxmsg.transport import parcel_messages, send
 
@@ -16,16 +27,63 @@ worker.on_start(App.prepare)
 @worker.every(1)
 async def fire(context: Context[App]) -> None:
     """Send what is due in the shards that this process has leased."""
-    due = context.app.due
+    app = context.app
     for shard in range(SHARDS):
-        ripe = await due.ripe(shard)
-        while ripe and await due.lease(shard, context.app.owner):
-            for ordering, queue in context.app.entrances.items():
-                envelopes = [item.envelope for item in ripe if item.envelope.ordering == ordering]
+        ripe = await app.due.ripe(shard)
+        while ripe and await app.due.lease(shard, app.owner):
+            items = [one for one in ripe if isinstance(one, DueItem)]
+            windows = [one for one in ripe if isinstance(one, DueWindow)]
+            found = await asyncio.gather(*(app.digests.close(one) for one in windows))
+            closed = [one for one in found if one is not None]
+            due = [item.envelope for item in items] + [each for one in closed for each in summed_up(one, app)]
+            for ordering, queue in app.entrances.items():
+                envelopes = [envelope for envelope in due if envelope.ordering == ordering]
                 if envelopes:
                     await send(queue, parcel_messages(envelopes))
-            await due.done(ripe)
-            ripe = await due.ripe(shard)
+            await app.due.done(items)
+            await app.digests.forget(closed)
+            ripe = await app.due.ripe(shard)
+
+
+def summed_up(window: Collected, app: App) -> list[Envelope]:
+    """The one entry that stands for those of a digest's window, the same however often it is made.
+
+    Where there can be none (the digest was taken out of the mapping, or its texts don't fit the entries), what was kept
+    goes out as it is, each under its own id: better too much than nothing, and one window must not stop its shard.
+    """
+    if not window.kept:
+        return []
+    try:
+        payload = _summary(window, app.catalogue.named(window.due.template), app.defaults.locale)
+    except Exception as error:  # whatever is wrong with the texts
+        reason, template = describe(error), window.due.template
+        log.error("a digest's entries go out one by one", template=template, count=window.count, error=reason)
+        return [replace(one.envelope, expires_at=_expiry(window, one.ttl)) for one in window.kept]
+    last = window.kept[-1]
+    summary = replace(
+        last.envelope,
+        id=window.due.id,
+        payload=payload,
+        created_at=window.due.at,
+        hops=max(one.envelope.hops for one in window.kept),
+        expires_at=_expiry(window, last.ttl),
+    )
+    return [summary]
+
+
+def _summary(window: Collected, template: Template | None, locale: str) -> dict[str, Any]:
+    if template is None or template.digest is None:
+        raise Poison("there is no such template with a digest any more")
+    payload = template.digest.summary([one.envelope.payload for one in window.kept], window.count, locale)
+    size = len(orjson.dumps(payload))
+    if size > MAX_PAYLOAD:
+        raise Poison(f"{template.digest.place}: digest: gives {size} bytes, and readers can take {MAX_PAYLOAD}")
+    return payload
+
+
+def _expiry(window: Collected, ttl: float | None) -> int | None:
+    """Epoch seconds; the time to live begins when the window fires."""
+    return None if ttl is None else int(window.due.at / 1000 + ttl)
 
 
 @worker.on_stop

@@ -49,7 +49,7 @@ def _stays_within(tenant: str, event: Event, app: App) -> bool:
     for hit in app.catalogue.hits(fields):
         template = app.catalogue.template(hit, event.detail_type)
         try:
-            rendered = template.render(fields, app.settings.default_tenant) if template else None
+            rendered = template.render(fields, app.defaults) if template else None
         except Poison:
             continue  # it will be dead-lettered and reach nobody
         if rendered is not None and any(owner != tenant for owner, _ in rendered.places):

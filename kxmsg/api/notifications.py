@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from kxmsg.api.deps import Answer, Caller, Product
+from kxmsg.api.locale import ReaderLocale
 from kxmsg.errors import Forbidden, InvalidInput
 from kxmsg.model.target import check_id
 from kxmsg.policy import Action, allowed
@@ -19,6 +20,7 @@ INBOX_TYPES = ("user", "client", "broadcast")
 async def list_notifications(
     who: Caller,
     app: Product,
+    locale: ReaderLocale,
     user_id: Annotated[str | None, Query(alias="userId")] = None,
     tenant_id: Annotated[str | None, Query(alias="tenantId")] = None,
     target_types: Annotated[str | None, Query(alias="targetTypes", description="user,client,broadcast")] = None,
@@ -33,7 +35,7 @@ async def list_notifications(
     for kind in types:
         if kind not in INBOX_TYPES:
             raise InvalidInput(f"targetTypes takes {', '.join(INBOX_TYPES)}, not {kind!r}")
-    page = await app.inbox.page(who.tenant, user, target_types=types, limit=limit, cursor=cursor)
+    page = await app.inbox.page(who.tenant, user, target_types=types, limit=limit, cursor=cursor, locale=locale)
     return {
         "success": True,
         "notifications": page.notifications,

@@ -3,12 +3,14 @@
 import asyncio
 from shutil import which
 
+import typer
 from rich.console import Console
 
 from kxmsg.api.app import create_app
 from kxmsg.api.routes import ROUTERS
 from kxmsg.api.server import ApiServer
 from kxmsg.bootstrap import App, open_app
+from kxmsg.cli.reload import watch
 from kxmsg.cli.serve import find_worker
 from kxmsg.errors import Conflict
 from kxmsg.gateway.app import GatewayServer
@@ -47,6 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             async with asyncio.TaskGroup() as group:
                 for worker in workers:
                     group.create_task(worker.run(app, stop, heartbeats=settings.data / "health"))
+                group.create_task(watch(app, stop, typer.echo))
                 await _make_channel(app)
                 _welcome(app, api.port, gateway.port, count)
                 await stop.wait()

@@ -1,11 +1,12 @@
 """``kxmsg``: every command, and what its failures look like."""
 
+import re
 import sys
 from typing import Final
 
 import typer
 
-from kxmsg.cli import data, processes, tools
+from kxmsg.cli import data, mappings, processes, tools
 from kxmsg.errors import BackendError, ConfigError, KxmsgError, Refusal, StartError
 
 app = typer.Typer(
@@ -17,12 +18,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for module in (processes, data, tools):
+for module in (processes, data, mappings, tools):
     module.register(app)
 
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
 EXIT_START: Final = 3
+
+_PLACED: Final = re.compile(r"\S.*?: error\[[a-z-]+\]: ")
+"""The beginning of a mistake in a file: its place comes first, so that editors and CI can jump to it."""
 
 
 def main() -> None:
@@ -56,5 +60,6 @@ def _first(error: Exception) -> Exception:
 
 def _say(lines: list[str], status: int) -> None:
     for line in lines:
-        print(f"kxmsg: {line}", file=sys.stderr)  # noqa: T201 - this is the command line's voice
+        shown = line if _PLACED.match(line) else f"kxmsg: {line}"
+        print(shown, file=sys.stderr)  # noqa: T201 - this is the command line's voice
     sys.exit(status)

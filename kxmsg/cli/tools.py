@@ -1,4 +1,4 @@
-"""Commands that look: ``token``, ``settings``, ``check``, ``health``."""
+"""Commands that look: ``token``, ``settings``, ``health``."""
 
 from typing import Annotated
 
@@ -13,7 +13,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command()(token)
     app.command(name="settings")(settings)
-    app.command()(check)
     app.command()(health)
 
 
@@ -50,19 +49,6 @@ def settings() -> None:
             for name, field in type(current).model_fields.items()
         ],
     )
-
-
-def check() -> None:
-    """Compile the subscriptions and name every mistake.
-
-    Exit status 2 where there is one.
-    """
-    from kxmsg.subscriptions import load
-
-    current = read_settings()
-    catalogue = load(current.config)
-    count = len(catalogue.subscriptions)
-    typer.echo(f"{current.config}: {count} subscription{'s' if count != 1 else ''}, no mistakes")
 
 
 def health() -> None:

@@ -7,13 +7,13 @@ import orjson
 
 from kxmsg.errors import InvalidInput
 from kxmsg.model.envelope import Bundle, Entry
-from kxmsg.model.notification import DISPLAY
+from kxmsg.model.notification import DISPLAY, localized
 from kxmsg.times import iso
 
 
-def frame(bundle: Bundle, entry: Entry) -> bytes:
-    """The frame that shows a stored entry: ``notification``, ``chat.message`` or ``message``."""
-    envelope, payload = entry.envelope, entry.envelope.payload
+def frame(bundle: Bundle, entry: Entry, locale: str | None = None) -> bytes:
+    """The frame that shows a stored entry to readers of ``locale``: ``notification``, ``chat.message``, ``message``."""
+    envelope, payload = entry.envelope, localized(entry.envelope.payload, locale)
     fields: dict[str, Any]
     if envelope.kind == "notification":
         fields = {"type": "notification", "notificationId": envelope.id}

@@ -13,7 +13,7 @@ from kxmsg.embedded.queues import EmbeddedQueue
 from kxmsg.embedded.tables import EmbeddedTables
 from kxmsg.embedded.topics import EmbeddedTopic
 from kxmsg.embedded.wake import Wake
-from kxmsg.ports import Clock, EventBus
+from kxmsg.ports import Clock
 from kxmsg.topology import TOPOLOGY, QueueSpec, Rule, Topology
 
 
@@ -66,6 +66,13 @@ class EmbeddedBackend:
             self._queues[name] = queue
         return queue
 
+    def find(self, name: str) -> EmbeddedQueue | None:
+        """The queue of that name, None where there is none (yet: a user's worker may bring it)."""
+        try:
+            return self.queue(name)
+        except KeyError:
+            return None
+
     def topic(self, name: str) -> EmbeddedTopic:
         """The topic of that name; raises KeyError."""
         spec = next((spec for spec in self.topology.topics if spec.name == name), None)
@@ -73,9 +80,10 @@ class EmbeddedBackend:
             raise KeyError(f"the topology has no topic {name!r}")
         return EmbeddedTopic(spec, lambda: self._subscribed(name))
 
-    def bus(self, rules: Sequence[Rule]) -> EventBus:
-        """The event bus with these rules."""
-        return EmbeddedBus(rules, {rule.queue: self.queue(rule.queue) for rule in rules}, self._clock)
+    def bus(self, rules: Sequence[Rule]) -> EmbeddedBus:
+        """An event bus with these rules, which may be replaced by others."""
+        queues = {spec.name: self.queue(spec.name) for spec in self.topology.queues}
+        return EmbeddedBus(rules, queues, self._clock, find=self.find)
 
     async def sweep(self) -> int:
         """Delete what has expired; returns how many items that were."""

@@ -53,8 +53,8 @@ def _wildcards(term: Term) -> list[tuple[str, ...]]:
 
 def _term(value: Any, path: Path) -> Term:
     if isinstance(value, Mapping):
-        operator, operand = _only(value, path, _OPERATORS)
-        return _OPERATORS[operator](operand, (*path, operator))
+        operator, operand = _only(value, path, OPERATORS)
+        return OPERATORS[operator](operand, (*path, operator))
     if type(value) is str and ":" in value and (packed := pack(value, AF_INET6)):
         return Cidr(packed, packed)  # an address matches however it is written, as on AWS
     if type(value) in _SCALARS and (type(value) not in _NUMBERS or -_MAX_EXACT < value < _MAX_EXACT):
@@ -188,7 +188,7 @@ _NEGATABLE: Final[dict[str, Callable[[Any, Path], Negatable]]] = {
     "wildcard": _wildcard,
 }
 
-_OPERATORS: Final[dict[str, Callable[[Any, Path], Term]]] = {
+OPERATORS: Final[dict[str, Callable[[Any, Path], Term]]] = {
     "exactly": _exactly,
     "prefix": _prefix,
     "suffix": _suffix,

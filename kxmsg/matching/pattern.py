@@ -15,6 +15,7 @@ class Pattern:
 
     def __init__(self, mapping: Mapping[str, Any]) -> None:
         """Compile a pattern, given as the object its JSON stands for; raises :class:`~kxmsg.matching.PatternError`."""
+        self.mapping = mapping
         self.clauses: tuple[Clause, ...] = tuple(parse_clauses(mapping))
         """The alternatives that ``$or`` makes; one without it."""
 
@@ -22,9 +23,9 @@ class Pattern:
         """Whether the pattern wants an event, a JSON object in EventBridge's shape."""
         return bool(self._tree.numbers(event))
 
-    def admits(self, field: str, value: str) -> bool:
-        """Whether an event with this value at the top-level field could match."""
-        return any(self._clause_admits(clause, field, value) for clause in self.clauses)
+    def admits(self, known: Mapping[str, str | None]) -> bool:
+        """Whether an event of which this much is known could match: a text, or None for absence, by dotted path."""
+        return any(_may_pass(clause, known) for clause in self.clauses)
 
     def exact(self, field: str) -> frozenset[str] | None:
         """The strings that the top-level field is restricted to; None where anything else could match too."""
@@ -40,12 +41,22 @@ class Pattern:
     def _tree(self) -> Tree:
         return Tree((0, clause) for clause in self.clauses)
 
-    def _clause_admits(self, clause: Clause, field: str, value: str) -> bool:
-        nested = (test for path, test in clause.items() if path.startswith(f"{field}."))
-        return all(map(allows_absence, nested)) and (field not in clause or _passes(clause[field], value))
+
+def _may_pass(clause: Clause, known: Mapping[str, str | None]) -> bool:
+    return all(
+        _passes(test, known[path]) if path in known else allows_absence(test) or not _is_below(path, known)
+        for path, test in clause.items()
+    )
 
 
-def _passes(test: Test, value: str) -> bool:
+def _is_below(path: str, known: Mapping[str, str | None]) -> bool:
+    """Whether the path leads into a text, where nothing is."""
+    return any(path.startswith(f"{field}.") for field in known)
+
+
+def _passes(test: Test, value: str | None) -> bool:
+    if value is None:
+        return allows_absence(test)
     code = Code()
     draft = code.check(test)
     code.compile()

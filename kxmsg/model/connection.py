@@ -11,6 +11,7 @@ class Connection:
     """One device of a user. ``gateway`` is a name of the allow-list. Times are epoch seconds.
 
     ``follows_channels`` is True where the connection named no channel and so gets all of its user's.
+    ``locale`` is its reader's, as ``pt-br``; None: texts as they are.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Connection:
     email: str | None = None
     codec: str = "native"
     follows_channels: bool = True
+    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Subscriber:
     user: str
     codec: str
     since: float
+    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ class Principal:
     """The caller. ``user`` and ``tenant`` can stand in keys; ``expires_at`` is epoch seconds.
 
     ``roles`` are the token's own words; :mod:`kxmsg.policy` says what they may do.
-    ``token_id`` tells tokens apart without revealing one.
+    ``token_id`` tells tokens apart without revealing one. ``locale`` is the token's, as ``pt-br``.
     """
 
     user: str
@@ -18,6 +18,7 @@ class Principal:
     email: str | None
     expires_at: float
     token_id: str
+    locale: str | None = None
 
     @property
     def is_system(self) -> bool:

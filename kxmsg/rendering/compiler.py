@@ -62,18 +62,23 @@ def compile_value(value: Any, *, sample: Event | None = None) -> Renderer:
 
 
 def compile_fields(
-    fields: Mapping[str, Any], *, sample: Event | None = None, conditions: Mapping[str, str] | None = None
+    fields: Mapping[str, Any],
+    *,
+    sample: Event | None = None,
+    conditions: Mapping[str, str] | None = None,
+    names: Names = ROOTS,
 ) -> FieldsRenderer:
     """One function that gives all ``fields`` for an event; raises :class:`TemplateError`.
 
     A field is a value as in :func:`compile_value`, or ``{"cases": [{"when": expression, "use": value}, …, {"default":
-    value}]}``. ``conditions`` are bare expressions that must all be true, or the function returns None. The path of an
-    error begins with the name of the field or condition. The function raises :class:`RenderError` naming the field.
+    value}]}``. ``conditions`` are bare expressions that must all be true, or the function returns None. ``names`` as in
+    :func:`compile_expression`. The path of an error begins with the name of the field or condition. The function raises
+    :class:`RenderError` naming the field.
     """
-    reader = Reader(ROOTS, sample)
+    reader = Reader(names, sample)
     tests = {name: reader.condition(text, (name,)) for name, text in (conditions or {}).items()}
     templates = {name: reader.field(value, (name,)) for name, value in fields.items()}
-    return _compile(ROOTS, lambda form: form.fields(templates), lambda form: form.conditions(tests))
+    return _compile(names, lambda form: form.fields(templates), lambda form: form.conditions(tests))
 
 
 @dataclass(frozen=True, slots=True)

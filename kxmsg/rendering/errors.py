@@ -1,6 +1,28 @@
 """What can go wrong with a template: when it is compiled, and when an event fills it."""
 
+from typing import Final
+
 from kxmsg.errors import Poison
+
+CODES: Final[dict[str, str]] = {
+    "syntax": "The expression can't be parsed.",
+    "empty": "An expression or a placeholder without anything in it.",
+    "string": "A string literal that is not closed, or has an escape that there isn't.",
+    "number": "A number literal that is none, or out of range.",
+    "unpaired-braces": "`{{` that is not closed, or `}}` that closes nothing.",
+    "unsupported": "A part of CEL that kxmsg leaves out.",
+    "unknown-name": "A name that is neither a field of the event nor a variable of a loop.",
+    "unknown-field": "A field that the sample event does not have.",
+    "unknown-function": "A function that there isn't.",
+    "arity": "Too many or too few arguments.",
+    "call-style": "A function called as a method, or the other way round.",
+    "argument": "An argument that the function can never take.",
+    "type": "An operation that there isn't for values of these types.",
+    "cases": "`cases` that are not a list of `when` and `use`, or a condition that is no expression.",
+    "too-long": "More text, or more placeholders, than one field may have.",
+    "too-deep": "More nesting than an expression or a value may have.",
+}
+"""The codes of :class:`TemplateError`."""
 
 
 class TemplateError(ValueError):

@@ -135,7 +135,13 @@ def split(meter: Meter, text: str, separator: str, count: int = -1) -> list[str]
     return [*text[:singles], rest] if rest else list(text[:singles])
 
 
-@function("join(parts: list, separator?: string) -> string", "['x', 'y'].join(', ')", metered=True)
+@function(
+    "join(parts: list, separator?: string) -> string",
+    "['x', 'y'].join(', ')",
+    "join(['x', 'y'])",
+    style="both",
+    metered=True,
+)
 def join(meter: Meter, parts: list[Any], separator: str = "") -> str:
     """The strings of a list, one after the other."""
     size = 0
@@ -147,7 +153,12 @@ def join(meter: Meter, parts: list[Any], separator: str = "") -> str:
     return separator.join(parts)
 
 
-@function("truncate(text: string, limit: int) -> string", "truncate('The quick brown fox', 10)", style="function")
+@function(
+    "truncate(text: string, limit: int) -> string",
+    "truncate('The quick brown fox', 10)",
+    "'The quick brown fox'.truncate(10)",
+    style="both",
+)
 def truncate(text: str, limit: int) -> str:
     """At most `limit` characters; the last is … where some are missing."""
     if limit < 1:
@@ -155,7 +166,7 @@ def truncate(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-@function("unique(elements: list) -> list", "[1, 2, 1].unique()", metered=True)
+@function("unique(elements: list) -> list", "[1, 2, 1].unique()", "unique([1, 2, 1])", style="both", metered=True)
 def unique(meter: Meter, elements: list[Any]) -> list[Any]:
     """The elements without repetitions, in the order of their first."""
     spend(meter, STEP * len(elements))

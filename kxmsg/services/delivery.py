@@ -139,8 +139,8 @@ def _is_live(entry: Entry, now: float) -> bool:
     return entry.envelope.expires_at is None or entry.envelope.expires_at > now
 
 
-def _encode(codec: str, bundle: Bundle, entry: Entry) -> bytes:
-    return _CODECS[codec](bundle, entry)
+def _encode(codec: str, locale: str | None, bundle: Bundle, entry: Entry) -> bytes:
+    return _CODECS[codec](bundle, entry, locale)
 
 
 _CODECS: Final = {"native": native.frame}

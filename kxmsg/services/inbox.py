@@ -11,6 +11,7 @@ from kxmsg.cursor import bound_to, sign, unsign
 from kxmsg.errors import InvalidInput
 from kxmsg.model.connection import Place
 from kxmsg.model.envelope import Entry
+from kxmsg.model.notification import localized
 from kxmsg.storage.logs import Logs
 from kxmsg.times import iso
 from kxmsg.types import Json
@@ -34,9 +35,19 @@ class Inbox:
         self._key = key
 
     async def page(
-        self, tenant: str, user: str, *, target_types: Sequence[str] = (), limit: int = 50, cursor: str | None = None
+        self,
+        tenant: str,
+        user: str,
+        *,
+        target_types: Sequence[str] = (),
+        limit: int = 50,
+        cursor: str | None = None,
+        locale: str | None = None,
     ) -> InboxPage:
-        """One page of a user's notifications. A cursor belongs to its user and query; raises InvalidInput."""
+        """One page of a user's notifications, for a reader of ``locale``.
+
+        A cursor belongs to its user and query, whatever the locale; raises InvalidInput.
+        """
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidInput(f"limit must be between 1 and {MAX_LIMIT}")
         places = [place for place in inbox(tenant, user) if not target_types or place.target.type in target_types]
@@ -53,7 +64,7 @@ class Inbox:
             before[key] = entry.sequence
             left[key] -= 1
             if entry.envelope.kind == "notification":
-                records.append(_record(place, entry))
+                records.append(_record(place, entry, locale))
             if len(records) == limit or (left[key] == 0 and len(parts[key]) == limit):
                 break  # a log that is read to the end of its part may go on with something newer than the others' next
         for key, part in parts.items():
@@ -79,11 +90,11 @@ def _positions(data: Json) -> dict[str, int]:
     return {key: position for key, position in fields.items() if isinstance(position, int)}
 
 
-def _record(place: Place, entry: Entry) -> dict[str, Any]:
+def _record(place: Place, entry: Entry, locale: str | None) -> dict[str, Any]:
     envelope = entry.envelope
     at = iso(envelope.created_at / 1000)
     return {
-        **envelope.payload,
+        **localized(envelope.payload, locale),
         "notificationId": envelope.id,
         "tenantId": place.tenant,
         "targetKey": place.target.key,

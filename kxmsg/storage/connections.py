@@ -41,6 +41,7 @@ class Connections:
             "tokenExpiresAt": connection.token_expires_at,
             "codec": connection.codec,
             "followsChannels": connection.follows_channels,
+            "locale": connection.locale,
             "expiresAt": int(connection.connected_at) + LIFE,
         }
         await write_all(self._tables, CONNECTIONS, [Put(CONNECTIONS, item), *_subscriptions(connection, places)])
@@ -71,6 +72,7 @@ class Connections:
             token_expires_at=item["tokenExpiresAt"],
             codec=item["codec"],
             follows_channels=item["followsChannels"],
+            locale=item.get("locale"),  # a row of an earlier version has none
         )
 
     async def places(self, connection: str) -> list[Place]:
@@ -96,7 +98,9 @@ class Connections:
         )
         now = self._clock.now()
         return [
-            Subscriber(row["sk"], row["gateway"], row["tenant"], row["user"], row["codec"], row["since"])
+            Subscriber(
+                row["sk"], row["gateway"], row["tenant"], row["user"], row["codec"], row["since"], row.get("locale")
+            )
             for row in page.items
             if row["expiresAt"] > now
         ], page.cursor
@@ -129,6 +133,7 @@ def _subscriptions(connection: Connection, places: Sequence[Place]) -> list[Put 
             "tenant": connection.tenant,
             "user": connection.user,
             "codec": connection.codec,
+            "locale": connection.locale,
             "since": connection.connected_at,
             "expiresAt": expires,
         }

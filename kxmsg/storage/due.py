@@ -1,4 +1,4 @@
-"""Due: envelopes that enter the path later. Sharded, each shard leased to one scheduler at a time.
+"""Due: envelopes, and windows of digests, that enter the path later. Each shard is leased to one scheduler at a time.
 
 Firing sends the envelope and then deletes its row. A crash in between sends it again, under the id it already
 has, which the log stores once; so the lease saves work and is not what correctness rests on.
@@ -10,7 +10,7 @@ from typing import Final
 
 from kxmsg.codecs.envelope import envelope_fields, envelope_from
 from kxmsg.errors import ConditionFailed
-from kxmsg.keys import RECORD, due_key, shard_of
+from kxmsg.keys import RECORD, derived_id, due_key, shard_of
 from kxmsg.model.envelope import Envelope
 from kxmsg.ports import ABSENT, Clock, Condition, Delete, Item, Key, Put, Query, Tables, Update
 from kxmsg.storage.writes import write_all
@@ -30,6 +30,33 @@ class DueItem:
     envelope: Envelope
 
 
+@dataclass(frozen=True, slots=True)
+class DueWindow:
+    """A digest's window whose time has come; ``at`` in epoch milliseconds.
+
+    ``id`` is that of the entry to be made of it, ``partition`` and ``number`` say where it is, ``template`` by which
+    name the digest is known.
+    """
+
+    key: Key
+    id: str
+    at: int
+    partition: str
+    number: int
+    template: str
+
+
+def due_window(partition: str, number: int, at: int, template: str) -> Put:
+    """The row by which a window fires at ``at`` (epoch milliseconds): part of the transaction that opens it."""
+    ident = derived_id(at / 1000, partition, number)
+    item = {
+        "pk": due_key(shard_of(partition, SHARDS)),
+        "sk": f"{_stamp(at)}#{ident}",
+        "window": {"id": ident, "at": at, "partition": partition, "number": number, "template": template},
+    }
+    return Put(SCHEDULE, item, ABSENT)
+
+
 class Due:
     """What is due later, and who looks after which shard."""
 
@@ -44,7 +71,7 @@ class Due:
                 SCHEDULE,
                 {
                     "pk": due_key(shard_of(envelope.id, SHARDS)),
-                    "sk": f"{_stamp(at)}#{envelope.id}",
+                    "sk": f"{_stamp(int(at * 1000))}#{envelope.id}",
                     "envelope": envelope_fields(envelope),
                 },
             )
@@ -52,11 +79,11 @@ class Due:
         ]
         await write_all(self._tables, SCHEDULE, items)
 
-    async def ripe(self, shard: int, limit: int = 100) -> list[DueItem]:
+    async def ripe(self, shard: int, limit: int = 100) -> list[DueItem | DueWindow]:
         """What is due in a shard, oldest first."""
-        query = Query(due_key(shard), last=f"{_stamp(self._clock.now())}#~", limit=limit, consistent=True)
-        page = await self._tables.query(SCHEDULE, query)
-        return [DueItem(Key(item["pk"], item["sk"]), envelope_from(item["envelope"])) for item in page.items]
+        last = f"{_stamp(int(self._clock.now() * 1000))}#~"
+        page = await self._tables.query(SCHEDULE, Query(due_key(shard), last=last, limit=limit, consistent=True))
+        return [_due(item) for item in page.items]
 
     async def done(self, items: Sequence[DueItem]) -> None:
         """Forget what was sent."""
@@ -85,6 +112,11 @@ class Due:
             return
 
 
+def _due(item: Item) -> DueItem | DueWindow:
+    key = Key(item["pk"], item["sk"])
+    return DueWindow(key, **item["window"]) if "window" in item else DueItem(key, envelope_from(item["envelope"]))
+
+
 def _unchanged(item: Item | None) -> Condition:
     return ABSENT if item is None else Condition(equals={"fence": item["fence"]})
 
@@ -93,5 +125,5 @@ def _lease_key(shard: int) -> str:
     return f"LEASE#{shard}"
 
 
-def _stamp(at: float) -> str:
-    return f"{int(at * 1000):015d}"
+def _stamp(at: int) -> str:
+    return f"{at:015d}"

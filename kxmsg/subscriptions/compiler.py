@@ -1,24 +1,31 @@
 """From a folder of YAML to a catalogue. Every mistake is collected, with its place, before any is reported."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from kxmsg.errors import ConfigError
 from kxmsg.matching import Pattern, PatternError
-from kxmsg.model.event import Event
-from kxmsg.model.target import TARGET_TYPES
-from kxmsg.rendering import FieldsRenderer, TemplateError, compile_fields
-from kxmsg.subscriptions.catalogue import Catalogue, Subscription
-from kxmsg.subscriptions.nodes import At, Node, parse
-from kxmsg.subscriptions.template import FIELDS, REQUIRED, WHEN, MappingKind, Template, check_field, misplaced
+from kxmsg.subscriptions.catalogue import Catalogue, Destination, Subscription
+from kxmsg.subscriptions.examples import read_tests
+from kxmsg.subscriptions.fields import FIELDS
+from kxmsg.subscriptions.loops import Answer, loops
+from kxmsg.subscriptions.mappings import WHEN, MappingCompiler
+from kxmsg.subscriptions.nodes import Fields, Node, Unreadable, parse
+from kxmsg.subscriptions.problems import At, Problems
+from kxmsg.subscriptions.reading import fields_of, list_of, map_of, text_of
+from kxmsg.subscriptions.samples import Sample, SampleError
+from kxmsg.subscriptions.samples import read as read_sample
+from kxmsg.subscriptions.template import MappingKind, Template
 from kxmsg.suggest import did_you_mean
 
-MAPPINGS: Final[dict[str, MappingKind]] = {"notificationMapping": "notification", "messageMapping": "message"}
+MAPPINGS: Final[Mapping[str, MappingKind]] = {"notificationMapping": "notification", "messageMapping": "message"}
 
-_SUBSCRIPTION: Final = frozenset({"name", "eventPattern", "sample", *MAPPINGS})
+SUBSCRIPTION_KEYS: Final = frozenset({"name", "eventPattern", "sample", "targets", "tests", *MAPPINGS})
+
+_TARGET_ID: Final = re.compile(r"[.\-_A-Za-z0-9]{1,64}", re.ASCII)
+_ARN: Final = re.compile(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[a-z0-9-]*:\S{1,500}", re.ASCII)
 
 
 def load(folder: Path) -> Catalogue:
@@ -26,216 +33,174 @@ def load(folder: Path) -> Catalogue:
 
     Reads files: call it before the event loop has work to do.
     """
+    problems = Problems()
+    compiler = _Compiler(problems)
     if not folder.is_dir():
-        raise ConfigError([f"{folder}: no such folder; set KXMSG_CONFIG to the folder of your subscriptions"])
-    compiler = _Compiler()
+        problems.add(At(folder), "folder", "no such folder; set KXMSG_CONFIG to the folder of your subscriptions")
     for file in sorted(path for path in folder.rglob("*") if path.suffix in {".yaml", ".yml"}):
         compiler.file(file)
-    if compiler.problems:
-        raise ConfigError(compiler.problems)
+    compiler.refuse_loops()
+    if problems.found:
+        raise ConfigError(problems.lines())
     return Catalogue(compiler.subscriptions)
 
 
 class _Compiler:
-    def __init__(self) -> None:
-        self.problems: list[str] = []
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
         self.subscriptions: list[Subscription] = []
         self._names: dict[str, At] = {}
+        self._answers: list[Answer] = []
 
     def file(self, file: Path) -> None:
         try:
-            root = parse(file, file.read_text(encoding="utf-8"), self.problems)
-        except ConfigError as error:
-            self.problems += error.problems
+            root = parse(file, file.read_text(encoding="utf-8"), self._problems)
+        except Unreadable:
             return
         except (OSError, UnicodeDecodeError) as error:
-            self.problems.append(f"{file}: can't be read as UTF-8 text: {error}")
+            self._problems.add(At(file), "file", f"can't be read as UTF-8 text: {error}")
             return
         if root is None:
             return
-        fields = self._map(root, "the file")
-        self._known(fields, frozenset({"eventSubscriptions"}))
-        if "eventSubscriptions" not in fields:
-            self._wrong(root.at, "has no eventSubscriptions; begin the file with 'eventSubscriptions:'")
-            return
-        for node in self._list(fields["eventSubscriptions"][1], "eventSubscriptions"):
-            subscription = self._subscription(node)
-            if subscription is not None:
-                self.subscriptions.append(subscription)
+        fields = fields_of(root, "the file", frozenset({"eventSubscriptions"}), self._problems)
+        if isinstance(root.value, dict) and not fields:
+            fault = "has no eventSubscriptions; begin the file with 'eventSubscriptions:'"
+            self._problems.add(root.at, "missing-key", fault)
+        for _, node in fields.values():
+            for child in list_of(node, "eventSubscriptions", self._problems):
+                subscription = self._subscription(child)
+                if subscription is not None:
+                    self.subscriptions.append(subscription)
+
+    def refuse_loops(self) -> None:
+        """Report mappings that come to answer what they make."""
+        for way in loops(self._answers):
+            others = "".join(f", which {other.name} answers" for other in way[1:])
+            fault = f"{way[0].name} answers what it makes itself{others}; name other sources in the eventPattern"
+            self._problems.add(way[0].at, "loop", fault)
 
     def _subscription(self, node: Node) -> Subscription | None:
-        before = len(self.problems)
-        fields = self._map(node, "a subscription")
-        self._known(fields, _SUBSCRIPTION)
+        before = len(self._problems.found)
+        fields = fields_of(node, "a subscription", SUBSCRIPTION_KEYS, self._problems)
+        if not isinstance(node.value, dict):
+            return None
         name = self._name(node, fields)
         pattern = self._pattern(node, fields)
-        sample = self._sample(fields["sample"][1]) if "sample" in fields else None
+        samples = list(self._samples(fields["sample"][1], pattern)) if "sample" in fields else []
         templates: dict[str, tuple[Template, ...]] = {}
         for mapping, kind in MAPPINGS.items():
             if mapping in fields:
-                for detail_type, made in self._mapping(name, kind, fields[mapping][1], pattern, sample):
+                for detail_type, made in self._mapping(name, kind, fields[mapping][1], pattern, samples):
                     templates[detail_type] = (*templates.get(detail_type, ()), *made)
-        if not templates and len(self.problems) == before:
-            self._wrong(node.at, f"{name} maps nothing; give it a notificationMapping or a messageMapping")
-        if pattern is None or len(self.problems) > before:
+        targets = tuple(self._targets(fields["targets"][1])) if "targets" in fields else ()
+        if not any(key in fields for key in (*MAPPINGS, "targets")):
+            fault = f"{name} maps nothing; give it a notificationMapping or a messageMapping"
+            self._problems.add(node.at, "missing-key", fault)
+        if pattern is None or len(self._problems.found) > before:
             return None
-        return Subscription(name, pattern, templates, sample)
+        tests = read_tests(fields["tests"][1], pattern, samples, templates, self._problems) if "tests" in fields else ()
+        return Subscription(name, node.at, pattern, templates, tuple(samples), tuple(tests), targets)
 
-    def _name(self, node: Node, fields: Mapping[str, tuple[Node, Node]]) -> str:
+    def _name(self, node: Node, fields: Fields) -> str:
         if "name" not in fields:
-            self._wrong(node.at, "a subscription needs a name")
+            self._problems.add(node.at, "missing-key", "a subscription needs a name; add one")
             return "?"
-        at, name = fields["name"][1].at, fields["name"][1].value
-        if not isinstance(name, str) or not name:
-            self._wrong(at, f"name must be text, not {name!r}; quote it")
+        at = fields["name"][1].at
+        name = text_of(fields["name"][1], "name", self._problems)
+        if name is None:
             return "?"
         if name in self._names:
-            self._wrong(at, f"the name {name!r} is used twice, first at {self._names[name]}; choose another")
+            fault = f"the name {name!r} is used twice, first at {self._names[name]}; choose another"
+            self._problems.add(at, "duplicate-name", fault)
         self._names.setdefault(name, at)
         return name
 
-    def _pattern(self, node: Node, fields: Mapping[str, tuple[Node, Node]]) -> Pattern | None:
+    def _pattern(self, node: Node, fields: Fields) -> Pattern | None:
         if "eventPattern" not in fields:
-            self._wrong(node.at, "a subscription needs an eventPattern")
+            self._problems.add(node.at, "missing-key", "a subscription needs an eventPattern; add one")
             return None
         place = fields["eventPattern"][1]
-        if not isinstance(place.value, dict):
-            self._map(place, "eventPattern")
-            return None
         mapping: dict[str, tuple[Node, Node]] = {}
-        for name, (key, value) in place.value.items():
+        for name, (key, value) in map_of(place, "eventPattern", self._problems).items():
             field = "detail-type" if name == "detailType" else name
             if field in mapping:
-                self._wrong(key.at, "eventPattern: detailType is another name of detail-type; keep one")
+                fault = "detailType is another name of detail-type; keep one"
+                self._problems.add(key.at, "yaml-duplicate", fault)
             mapping[field] = (key, value)
+        if not isinstance(place.value, dict):
+            return None
         try:
             return Pattern({field: value.plain for field, (_, value) in mapping.items()})
         except PatternError as error:
-            at, value = place.at, mapping
-            for step in error.path:
-                node = value[step][1] if isinstance(value, dict) else value[step]
-                at, value = node.at, node.value
-            self._wrong(at, f"eventPattern: {error}")
+            at = Node(place.at, mapping).descend(error.path).at
+            self._problems.add(at, "pattern", f"eventPattern: {error}")
             return None
 
     def _mapping(
-        self, name: str, kind: MappingKind, node: Node, pattern: Pattern | None, sample: Mapping[str, Any] | None
+        self, name: str, kind: MappingKind, node: Node, pattern: Pattern | None, samples: Sequence[Sample]
     ) -> Iterator[tuple[str, list[Template]]]:
-        for detail_type, (key, value) in self._map(node, f"{kind}Mapping").items():
-            if pattern is not None and not pattern.admits("detail-type", detail_type):
+        for detail_type, (key, value) in map_of(node, f"{kind}Mapping", self._problems).items():
+            if pattern is not None and not pattern.admits({"detail-type": detail_type}):
                 kinds = pattern.exact("detail-type")
                 hint = did_you_mean(detail_type, kinds) if kinds else ""
-                self._wrong(key.at, f"no event of detail-type {detail_type!r} passes the eventPattern{hint}")
+                fault = f"no event of detail-type {detail_type!r} passes the eventPattern{hint}"
+                self._problems.add(key.at, "unreachable", fault)
             nodes = value.value if isinstance(value.value, list) else [value]
             if not nodes:
-                self._wrong(value.at, f"{detail_type} has no template; give it one, or leave it out")
-            place = f"{name}.{kind}.{detail_type}"  # ids of what is rendered are made from it
-            event = _whole(sample) if sample and sample.get("detail-type") == detail_type else None
-            made = [self._template(f"{place}[{index}]", kind, child, event) for index, child in enumerate(nodes)]
-            yield detail_type, [template for template in made if template is not None]
+                fault = f"{detail_type} has no template; give it one, or leave it out"
+                self._problems.add(value.at, "missing-key", fault)
+            mappings = MappingCompiler(self._problems, next((one for one in samples if one.is_of(detail_type)), None))
+            made = []
+            for index, child in enumerate(nodes):
+                # Ids of what is rendered are made from the name.
+                template = mappings.template(f"{name}.{kind}.{detail_type}[{index}]", kind, child)
+                if template is not None:
+                    made.append(template)
+                    if pattern is not None and WHEN not in child.value:
+                        self._answers.append(_answer(template, child, detail_type, pattern))
+            yield detail_type, made
 
-    def _template(self, name: str, kind: MappingKind, node: Node, sample: Mapping[str, Any] | None) -> Template | None:
-        fields = self._map(node, "a template")
-        self._known(fields, FIELDS)
-        target_type = fields["targetType"][1].plain if "targetType" in fields else None
-        if target_type in TARGET_TYPES:
-            for required in (REQUIRED.get(target_type), "content"):
-                if required is not None and required not in fields:
-                    self._wrong(node.at, f"a template for a {target_type} needs {required}")
-            for field, (key, _) in fields.items():
-                if fault := misplaced(field, target_type):
-                    self._wrong(key.at, fault)
-        else:
-            place = fields["targetType"][1].at if "targetType" in fields else node.at
-            self._wrong(place, f"targetType must be one of {', '.join(TARGET_TYPES)}, not {target_type!r}")
-        fill = self._fill(node, {field: value for field, (_, value) in fields.items() if field in FIELDS}, sample)
-        return Template(name, kind, target_type, fill) if fill and target_type in TARGET_TYPES else None
+    def _samples(self, node: Node, pattern: Pattern | None) -> Iterator[Sample]:
+        """One for each detail-type, or one for all."""
+        for child in node.value if isinstance(node.value, list) else [node]:
+            try:
+                sample = read_sample(child.plain, node.at.file.parent)
+            except SampleError as error:
+                self._problems.add(child.at, "sample", str(error))
+                continue
+            if pattern is not None and not any(map(pattern.admits, sample.kinds())):
+                fault = "the eventPattern does not want the sample; give it a source and detail-type that it wants"
+                self._problems.add(child.at, "sample", fault)
+            yield sample
 
-    def _fill(self, node: Node, fields: Mapping[str, Node], sample: Mapping[str, Any] | None) -> FieldsRenderer | None:
-        """All fields as one function; each is compiled alone first, so that all mistakes are found."""
-        good = [name for name, value in fields.items() if self._is_good(node, name, value, sample)]
-        if len(good) < len(fields):
-            return None
-        plain = {name: value.plain for name, value in fields.items()}
-        conditions = {WHEN: plain.pop(WHEN)} if WHEN in plain else None
-        return compile_fields(plain, sample=sample, conditions=conditions)
-
-    def _is_good(self, template: Node, name: str, node: Node, sample: Mapping[str, Any] | None) -> bool:
-        plain = node.plain
-        try:
-            orjson.dumps(plain)
-        except orjson.JSONEncodeError as error:
-            self._wrong(node.at, f"{name} holds what JSON has not: {error}")
-            return False
-        fault = None
-        if name == WHEN:
-            fault = None if isinstance(plain, str) else f"when must be an expression, not {type(plain).__name__}"
-        elif not _is_computed(plain):
-            fault = check_field(name, plain)
-        if fault is not None:
-            self._wrong(node.at, fault)
-            return False
-        try:
-            if name == WHEN:
-                compile_fields({}, sample=sample, conditions={name: plain})
+    def _targets(self, node: Node) -> Iterator[Destination]:
+        seen: set[str] = set()
+        for child in list_of(node, "targets", self._problems):
+            fields = fields_of(child, "a target", frozenset({"id", "arn"}), self._problems)
+            if not isinstance(child.value, dict):
+                continue
+            given = {name: fields[name][1].plain if name in fields else None for name in ("id", "arn")}
+            ident, arn = given["id"], given["arn"]
+            if not isinstance(ident, str) or not _TARGET_ID.fullmatch(ident) or ident in seen:
+                fault = f"the id {ident!r} must be its own, of 1 to 64 letters, digits, '.', '-' and '_'"
+                self._problems.add(child.at, "target", fault)
+            elif not isinstance(arn, str) or not _ARN.fullmatch(arn):
+                fault = f"the arn {arn!r} must be like arn:aws:sqs:eu-west-1:123456789012:my-queue"
+                self._problems.add(child.at, "target", fault)
             else:
-                compile_fields({name: plain}, sample=sample)
-        except TemplateError as error:
-            at = template.descend(error.path).at_offset(error.offset)
-            self._wrong(at, f"{name}: {error}")
-            return False
-        return True
-
-    def _sample(self, node: Node) -> Mapping[str, Any] | None:
-        if isinstance(node.value, dict):
-            plain: Mapping[str, Any] = node.plain
-            return plain
-        file = node.at.file.parent / str(node.value)
-        try:
-            sample = orjson.loads(file.read_bytes())
-        except (OSError, ValueError) as error:
-            self._wrong(node.at, f"the sample {file} can't be read: {error}")
-            return None
-        if not isinstance(sample, dict):
-            self._wrong(node.at, f"the sample {file} must hold one event, a JSON object")
-            return None
-        return sample
-
-    def _map(self, node: Node, what: str) -> Mapping[str, tuple[Node, Node]]:
-        if isinstance(node.value, dict):
-            return node.value
-        self._wrong(node.at, f"{what} must be a map, not {type(node.plain).__name__}")
-        return {}
-
-    def _list(self, node: Node, what: str) -> list[Node]:
-        if isinstance(node.value, list):
-            return node.value
-        self._wrong(node.at, f"{what} must be a list; begin each element with '- '")
-        return []
-
-    def _known(self, fields: Mapping[str, tuple[Node, Node]], known: frozenset[str]) -> None:
-        for name, (key, _) in fields.items():
-            if name not in known:
-                self._wrong(key.at, f"unknown field {name!r}{did_you_mean(name, known)}")
-
-    def _wrong(self, at: At, problem: str) -> None:
-        self.problems.append(f"{at}: {problem}")
+                seen.add(ident)
+                yield Destination(ident, arn)
 
 
-def _whole(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """The sample with what the bus adds to every event."""
-    made = Event(sample.get("source", ""), sample.get("detail-type", ""), {}, time="2026-01-01T00:00:00Z")
-    return {**made.as_dict(), **sample}
-
-
-def _is_computed(value: Any) -> bool:
-    """Whether a field's value is only known for an event: it has a placeholder, or cases to choose from."""
-    match value:
-        case str():
-            return "{{" in value
-        case list():
-            return any(map(_is_computed, value))
-        case dict():
-            return "cases" in value or any(map(_is_computed, value.values()))
-        case _:
-            return False
+def _answer(template: Template, node: Node, detail_type: str, pattern: Pattern) -> Answer:
+    """What can be foreseen of the events that tell of this template's entries."""
+    plain = node.plain
+    target_type = template.target_type
+    if target_type == "client" and "targetUserIds" in plain:
+        target_type = "user"
+    elif target_type == "broadcast" and "targetClientIds" in plain:
+        target_type = "client"
+    priority = plain.get("priority")
+    foreseen = priority is None or priority in FIELDS["priority"].choices
+    known: dict[str, str | None] = {"detail.priority": priority} if foreseen else {}
+    return Answer(template.name, node.at, pattern, detail_type, template.kind, target_type, known)

@@ -1,13 +1,14 @@
 """YAML as composed nodes, so that every value knows its line and column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
 
-from kxmsg.errors import ConfigError
+from kxmsg.subscriptions.problems import At, Problems
+from kxmsg.subscriptions.traps import bare_braces, cut_off, is_braces, lost_comment, misread, not_json
 
 MAX_BYTES: Final = 1_000_000
 MAX_NODES: Final = 50_000
@@ -16,17 +17,16 @@ MAX_NODES: Final = 50_000
 MAX_DEPTH: Final = 100
 """Nesting: PyYAML's composer recurses in C, without a limit of its own."""
 
+_TAG: Final = "tag:yaml.org,2002:"
+_TAGS: Final = {
+    yaml.MappingNode: frozenset({"map"}),
+    yaml.SequenceNode: frozenset({"seq"}),
+    yaml.ScalarNode: frozenset({"str", "null", "bool", "int", "float", "timestamp", "binary", "value"}),
+}
+"""Types of YAML that are read; ``value`` is a lone ``=``, which is text."""
 
-@dataclass(frozen=True, slots=True)
-class At:
-    """A place in a file, counted from 1."""
-
-    file: Path
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+Fields: TypeAlias = "Mapping[str, tuple[Node, Node]]"
+"""A map: for each key its node and its value's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,38 +66,73 @@ class Node:
         return self.value
 
 
-def parse(file: Path, text: str, problems: list[str]) -> Node | None:
+class Unreadable(Exception):
+    """Nothing can be made of the file; its problem is among the problems."""
+
+
+def parse(file: Path, text: str, problems: Problems) -> Node | None:
     """The file's one document, None where it is empty.
 
-    Mistakes that leave the rest readable are added to ``problems``; for others it raises :class:`ConfigError`. Each
-    has its place and a remedy.
+    Mistakes are added to ``problems``; where nothing can be made of the rest it raises :class:`Unreadable`.
     """
+    text = text.removeprefix("\ufeff")
     if len(text) > MAX_BYTES:
-        raise ConfigError([f"{file}: is larger than {MAX_BYTES} bytes; split it"])
+        problems.add(At(file), "file", f"is larger than {MAX_BYTES} characters; split it")
+        raise Unreadable
+    lines = text.splitlines()
     loader = yaml.CSafeLoader(text)
     try:
-        _check_depth(file, text)
+        _check_depth(file, text, problems)
         root = loader.get_single_node()
-        return None if root is None else _Reader(file, loader, problems).read(root)
+        return None if root is None else _Reader(file, text, lines, loader, problems).read(root)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = _at(file, mark) if mark else file
-        raise ConfigError(
-            [f"{place}: not YAML: {error.problem}; quote text that holds ': ', ' #' or '{{{{'"]
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError([f"{file}: not YAML: {error}"]) from error
+        problems.add(*_syntax(file, text, lines, error))
+        raise Unreadable from error
+    except yaml.reader.ReaderError as error:
+        until = (text.encode()[: error.position].decode(errors="replace") + "?").splitlines()
+        fault = f"not YAML: {error.reason}: #x{error.character:02x}; remove it, or write it as an escape in quotes"
+        problems.add(At(file, len(until), len(until[-1])), "yaml", fault)
+        raise Unreadable from error
     finally:
         loader.dispose()
 
 
-def _check_depth(file: Path, text: str) -> None:
+def _syntax(file: Path, text: str, lines: list[str], error: yaml.MarkedYAMLError) -> tuple[At, str, str]:
+    at = _error_at(file, text, error)
+    if braces := bare_braces(lines, at.line - 1):
+        return At(file, braces[0] + 1, braces[1] + 1), "yaml-braces", _BRACES
+    if comment := lost_comment(lines, at.line - 1):
+        return At(file, comment[0] + 1, comment[1] + 1), "yaml-comment", _comment(comment[2])
+    if lines[at.line - 1 : at.line] and lines[at.line - 1][at.column - 1 : at.column] == "\t":
+        return at, "yaml", "not YAML: a tab stands here; indent with spaces"
+    return at, "yaml", f"not YAML: {error.problem}; quote text that holds ': ', ' #' or '{{{{'"
+
+
+def _error_at(file: Path, text: str, error: yaml.MarkedYAMLError) -> At:
+    """Where the error is; what lacks its end is told where it begins."""
+    text = text.rstrip()
+    for mark in (error.problem_mark, error.context_mark):
+        if mark is not None and mark.index < len(text):
+            return _at(file, mark)
+    last = text.splitlines() or [""]
+    return At(file, len(last), max(len(last[-1]), 1))
+
+
+_BRACES: Final = 'without quotes, {{ }} is a map to YAML; write the whole text in quotes: "… {{ … }} …"'
+
+
+def _comment(text: str) -> str:
+    return f"{text!r} is a comment, and not part of the text; quote the text, or move the comment"
+
+
+def _check_depth(file: Path, text: str, problems: Problems) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise ConfigError([f"{_at(file, event.start_mark)}: nested deeper than {MAX_DEPTH}; write it flatter"])
+                problems.add(_at(file, event.start_mark), "shape", f"nested deeper than {MAX_DEPTH}; write it flatter")
+                raise Unreadable
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -108,28 +143,36 @@ def _at(file: Path, mark: Any) -> At:
 
 
 class _Reader:
-    def __init__(self, file: Path, loader: yaml.CSafeLoader, problems: list[str]) -> None:
+    def __init__(self, file: Path, text: str, lines: list[str], loader: yaml.CSafeLoader, problems: Problems) -> None:
         self._file = file
+        self._text = text
+        self._lines = lines
         self._loader = loader
         self._problems = problems
         self._count = 0
         self._depth = 0
+        self._told: set[int] = set()
 
     def read(self, node: yaml.Node) -> Node:
         self._count += 1
         self._depth += 1
         at = _at(self._file, node.start_mark)
         if self._count > MAX_NODES:
-            raise ConfigError([f"{at}: more than {MAX_NODES} values once aliases are followed; write less"])
+            self._problems.add(at, "yaml-alias", f"more than {MAX_NODES} values once aliases are followed; write less")
+            raise Unreadable
         if self._depth > MAX_DEPTH:
-            raise ConfigError([f"{at}: nested deeper than {MAX_DEPTH} once aliases are followed; write it flatter"])
+            fault = f"nested deeper than {MAX_DEPTH} once aliases are followed; write it flatter"
+            self._problems.add(at, "yaml-alias", fault)
+            raise Unreadable
         value: Any
+        if node.tag.removeprefix(_TAG) not in _TAGS[type(node)]:
+            self._unknown_tag(at, node)
         match node:
             case yaml.MappingNode():
-                value = self._mapping(node)
+                value = self._braces(at, node) if is_braces(node) else self._mapping(node)
             case yaml.SequenceNode():
                 value = [self.read(child) for child in node.value]
-            case _:
+            case yaml.ScalarNode():
                 value = self._scalar(at, node)
         self._depth -= 1
         return Node(at, value, self._text_at(at, node))
@@ -137,26 +180,60 @@ class _Reader:
     def _text_at(self, at: At, node: yaml.Node) -> At | None:
         if not isinstance(node, yaml.ScalarNode) or node.start_mark.line != node.end_mark.line:
             return None
-        quotes = 0 if node.style is None else 1
+        quotes = 1 if node.style else 0
         as_it_is = node.end_mark.column - node.start_mark.column == len(node.value) + 2 * quotes
         return At(at.file, at.line, at.column + quotes) if as_it_is else None
 
-    def _scalar(self, at: At, node: yaml.Node) -> Any:
-        try:
-            return self._loader.construct_object(node)
-        except (ValueError, AttributeError) as error:  # what PyYAML takes for a date or a number, and is none
-            self._problems.append(f"{at}: {node.value!r} is no value: {error}; quote it if it is text")
+    def _braces(self, at: At, node: yaml.MappingNode) -> str:
+        """What the braces were meant as."""
+        self._tell(node, at, "yaml-braces", _BRACES)
+        return self._text[node.start_mark.index : node.end_mark.index]
+
+    def _unknown_tag(self, at: At, node: yaml.Node) -> None:
+        fault = f"YAML's {node.tag.replace(_TAG, '!!')} is not known here; remove it, or quote the text that it begins"
+        if node.tag == f"{_TAG}merge":
+            fault = "'<<' does not merge here; write the keys out, or use an alias for a whole value"
+        self._tell(node, at, "yaml", fault)
+
+    def _scalar(self, at: At, node: yaml.ScalarNode) -> Any:
+        tag = node.tag.removeprefix(_TAG)
+        if tag == "value" or tag not in _TAGS[yaml.ScalarNode]:
             return node.value
+        try:
+            value = self._loader.construct_object(node)
+        except (ValueError, LookupError, AttributeError, yaml.constructor.ConstructorError) as error:
+            # What a tag says it is, or PyYAML takes for a date or a number, and is none.
+            why = f": {error}" if isinstance(error, ValueError) else ""
+            self._tell(node, at, "yaml", f"{node.value!r} is no {tag}{why}; quote it if it is text")
+            return node.value
+        if trap := misread(node, value):
+            self._tell(node, at, *trap)
+            return value if isinstance(value, int | float) and not isinstance(value, bool) else node.value
+        if comment := cut_off(node, self._lines):
+            self._tell(node, at, "yaml-comment", _comment(comment))
+        if fault := not_json(value):
+            self._tell(node, at, "json", fault)
+            return node.value
+        return value
 
     def _mapping(self, node: yaml.MappingNode) -> dict[str, tuple[Node, Node]]:
         fields: dict[str, tuple[Node, Node]] = {}
         for key_node, value_node in node.value:
             key, value = self.read(key_node), self.read(value_node)
+            if key_node.tag == f"{_TAG}merge":
+                continue
             if not isinstance(key.value, str):
-                self._problems.append(f"{key.at}: a key must be text, not {key.plain!r}; quote it")
+                self._tell(key_node, key.at, "yaml-key", f"a key must be text, not {key.plain!r}; quote it")
             elif key.value in fields:
                 first = fields[key.value][0].at
-                self._problems.append(f"{key.at}: {key.value!r} stands twice, first in line {first.line}; keep one")
+                fault = f"{key.value!r} stands twice, first in line {first.line}; keep one"
+                self._tell(key_node, key.at, "yaml-duplicate", fault)
             else:
                 fields[key.value] = (key, value)
         return fields
+
+    def _tell(self, node: yaml.Node, at: At, code: str, text: str) -> None:
+        """Once for each place, however many aliases lead to it."""
+        if id(node) not in self._told:
+            self._told.add(id(node))
+            self._problems.add(at, code, text)

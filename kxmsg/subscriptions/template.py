@@ -1,104 +1,114 @@
 """Template: one notification or message that a mapping makes of an event."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from kxmsg.errors import Refusal
-from kxmsg.model.notification import DISPLAY
+from kxmsg.model.notification import LOCALIZED, with_variants
 from kxmsg.model.target import BROADCAST, EVERYBODY, Target, TargetType, check_id
 from kxmsg.rendering import FieldsRenderer, RenderError
+from kxmsg.subscriptions.fields import CONTENT, check_field, seconds
+from kxmsg.subscriptions.windows import Digest, Throttle
 
 MappingKind = Literal["notification", "message"]
 
-CONTENT: Final = (*DISPLAY, "senderId", "messageType")
-"""Fields that are passed on to the reader."""
+DIGEST_KEY: Final = "digest.by"
+THROTTLE_KEY: Final = "throttle.by"
+"""Names under which the keys of windows are filled with the other fields."""
 
-ADDRESS: Final = ("targetType", "userId", "clientId", "channelId", "tenantId", "targetUserIds", "targetClientIds")
-"""Fields that say for whom."""
 
-TIMING: Final = ("ttl", "deliverAfter")
-"""Seconds: how long it is kept, and how long it waits before it enters the path."""
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What stands where neither template nor event says otherwise."""
 
-WHEN: Final = "when"
-"""A bare expression: nothing is made of an event for which it is false."""
-
-FIELDS: Final = frozenset((*CONTENT, *ADDRESS, *TIMING, WHEN))
-
-PRIORITIES: Final = ("low", "medium", "high", "urgent")
-MESSAGE_TYPES: Final = ("chat", "notification", "text", "email")
-
-REQUIRED: Final[dict[str, str]] = {"user": "userId", "client": "clientId", "channel": "channelId"}
-"""The field that a target type can't do without."""
-
-_OF_ONE_TYPE: Final[dict[str, TargetType]] = {"targetUserIds": "client", "targetClientIds": "broadcast"}
-"""Fields that narrow a target of one type, and would be without effect on any other."""
-
-MAX_SECONDS: Final = 10 * 366 * 86_400
-
-_TYPES: Final[dict[str, tuple[type, ...]]] = {
-    "userId": (str, int),
-    "clientId": (str, int),
-    "channelId": (str, int),
-    "tenantId": (str, int),
-    "senderId": (str, int),
-    "targetUserIds": (list,),
-    "targetClientIds": (list,),
-    "title": (str,),
-    "content": (str,),
-    "icon": (str,),
-    "category": (str,),
-    "actionUrl": (str,),
-    "sound": (str,),
-    "tags": (list,),
-    "displayDuration": (int, float),
-    "metadata": (dict,),
-    "ttl": (int, float),
-    "deliverAfter": (int, float),
-}
+    tenant: str = "default"
+    locale: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a template made of an event, for each log that it goes to. Times in seconds."""
+    """What a template made of an event, for each log that it goes to. Times in seconds.
+
+    ``digest_key`` and ``throttle_key`` part the windows of one target from each other.
+    """
 
     places: tuple[tuple[str, Target], ...]
     payload: dict[str, Any]
     ttl: float | None
     deliver_after: float
+    digest_key: str = ""
+    throttle_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled template: one function that gives all of its fields, or None where its condition is false."""
+    """A compiled template: one function that gives all of its fields, or None where its condition is false.
+
+    ``name`` is what ids are made from. ``at`` tells where each field stands (``file:line:column``), and by the empty
+    name the template itself.
+    """
 
     name: str
     kind: MappingKind
     target_type: TargetType
     fill: FieldsRenderer
+    digest: Digest | None = None
+    throttle: Throttle | None = None
+    at: Mapping[str, str] = field(default_factory=dict)
 
-    def render(self, event: Mapping[str, Any], default_tenant: str) -> Rendered | None:
+    def render(self, event: Mapping[str, Any], defaults: Defaults) -> Rendered | None:
         """Fill the template, unless its ``when`` is false.
 
-        Raises :class:`RenderError` naming the field where the event doesn't fit.
+        Raises :class:`RenderError` naming the place and the field where the event doesn't fit.
         """
+        values = self.values(event, defaults)
+        return None if values is None else self.bind(values, defaults)
+
+    def bind(self, values: Mapping[str, Any], defaults: Defaults) -> Rendered:
+        """What the fields' values address and say; raises :class:`RenderError` for an id that can't be one."""
+        try:
+            places = tuple(self._places(values, values["tenantId"]))
+        except Refusal as refusal:
+            raise self._error(str(refusal)) from refusal
+        payload = {name: values[name] for name in CONTENT if values.get(name) is not None}
+        if any(isinstance(payload.get(name), dict) for name in LOCALIZED):
+            payload = with_variants(payload, defaults.locale)
+        if self.target_type == "channel":
+            payload["channelId"] = places[0][1].id
+        return Rendered(
+            places,
+            payload,
+            None if values.get("ttl") is None else seconds(values["ttl"]),
+            seconds(values.get("deliverAfter") or 0),
+            str(values.get(DIGEST_KEY, "")),
+            str(values.get(THROTTLE_KEY, "")),
+        )
+
+    def values(self, event: Mapping[str, Any], defaults: Defaults) -> dict[str, Any] | None:
+        """Every field's value, checked, the tenant among them; None where ``when`` is false. Raises as render."""
         try:
             values = self.fill(event)
         except RenderError as error:
-            raise RenderError(f"{self.name}: {error}") from error
+            raise self._error(str(error), error.field) from error
         if values is None:
             return None
-        _check(self.name, values)
+        for name, value in values.items():
+            if value is not None and name not in (DIGEST_KEY, THROTTLE_KEY) and (fault := check_field(name, value)):
+                raise self._error(fault, name)
         detail = event["detail"]
-        tenant = values.get("tenantId") or detail.get("tenantId") or detail.get("clientId") or default_tenant
+        given = (values.get("tenantId"), detail.get("tenantId"), detail.get("clientId"))
         try:
-            places = tuple(self._places(values, check_id(_ident(tenant), "tenantId")))
+            values["tenantId"] = check_id(
+                _ident(next((one for one in given if one is not None and one != ""), defaults.tenant)), "tenantId"
+            )
         except Refusal as refusal:
-            raise RenderError(f"{self.name}: {refusal}") from refusal
-        payload = {name: values[name] for name in CONTENT if values.get(name) is not None}
-        if self.target_type == "channel":
-            payload["channelId"] = places[0][1].id
-        return Rendered(places, payload, values.get("ttl"), values.get("deliverAfter") or 0)
+            raise self._error(str(refusal), "tenantId") from refusal
+        return values
+
+    def _error(self, fault: str, field: str | None = None) -> RenderError:
+        at = self.at.get(field or "") or self.at.get("", "")
+        return RenderError(f"{at}: {self.name}: {fault}" if at else f"{self.name}: {fault}")
 
     def _places(self, values: Mapping[str, Any], tenant: str) -> list[tuple[str, Target]]:
         match self.target_type:
@@ -117,33 +127,6 @@ class Template:
                     return [(EVERYBODY, BROADCAST)]
                 clients = [Target.of("client", _ident(client)) for client in values["targetClientIds"]]
                 return [(client.id, client) for client in dict.fromkeys(clients)]
-
-
-def check_field(name: str, value: Any) -> str | None:
-    """What is wrong with a field's final value, or None."""
-    if name == "priority" and value not in PRIORITIES:
-        return f"priority must be one of {', '.join(PRIORITIES)}, not {value!r}"
-    if name == "messageType" and value not in MESSAGE_TYPES:
-        return f"messageType must be one of {', '.join(MESSAGE_TYPES)}, not {value!r}"
-    wanted = _TYPES.get(name)
-    if wanted is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
-        return f"{name} must be {' or '.join(kind.__name__ for kind in wanted)}, not {type(value).__name__}"
-    if name in (*TIMING, "displayDuration") and not 0 <= value <= MAX_SECONDS:
-        return f"{name} must be 0 to {MAX_SECONDS}, not {value}"
-    return None
-
-
-def misplaced(name: str, target_type: TargetType) -> str | None:
-    """What is wrong with naming this field in a template for that target type, or None."""
-    only = _OF_ONE_TYPE.get(name, target_type)
-    return None if only == target_type else f"{name} is for templates with targetType: {only}"
-
-
-def _check(template: str, values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        fault = check_field(name, value) if value is not None else None
-        if fault is not None:
-            raise RenderError(f"{template}: {fault}")
 
 
 def _ident(value: Any) -> Any:

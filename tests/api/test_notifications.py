@@ -57,6 +57,21 @@ async def test_target_types_narrow_it(api: Api) -> None:
     assert idents(body) == ["own-2", "client-1", "own-1"]
 
 
+async def test_texts_are_those_of_the_language_asked_for_and_variants_are_never_shown(api: Api) -> None:
+    ana = Target("user", "ana")
+    variants = {"de": {"title": "Hallo"}, "fr": {"title": "Bonjour"}}
+    payload = {"title": "Hello", "content": "?", "variants": variants}
+    await api.app.logs.append("acme", ana, [envelope("one", payload=payload, created_at=int(time.time() * 1000))])
+    app = api.app
+    token = app.secrets.mint("ana", "acme", ["member"], 60, app.settings.issuer, app.settings.audience)
+    for accepted, title in (("de-AT, fr;q=0.9", "Hallo"), ("fr", "Bonjour"), ("it", "Hello"), ("*", "Hello")):
+        headers = {"Authorization": f"Bearer {token}", "Accept-Language": accepted}
+        answer = await api.raw("GET", "/notifications", headers=headers)
+        (record,) = answer.body["notifications"]
+        assert (record["title"], record["content"]) == (title, "?")
+        assert "variants" not in record
+
+
 async def test_an_admin_reads_others_inboxes_and_a_member_only_their_own(api: Api) -> None:
     await fill(api)
     assert idents((await api.call("GET", "/notifications?userId=ana", "adam", "admin")).body)[0] == "own-2"

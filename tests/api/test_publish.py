@@ -26,6 +26,17 @@ async def test_accepted_is_on_the_queue_with_the_id_that_was_answered(desk: Api)
     assert (entered.tenant, entered.payload["senderId"], entered.payload["senderName"]) == ("acme", "ana", "Ana")
 
 
+async def test_variants_from_outside_are_not_taken(desk: Api) -> None:
+    """Only a template makes them; a caller could show others a text that they themselves do not see."""
+    forged = {"de": {"content": "Hallo!"}}
+    body = {**HELLO, "variants": forged, "payload": {**HELLO["payload"], "variants": forged}}  # type: ignore[dict-item] # it is one
+    answer = await desk.call("POST", "/publish", "ana", json=body)
+    assert answer.status == 202
+    (entered,) = await desk.entered("fifo")
+    assert "variants" not in entered.payload
+    assert "variants" not in answer.body["message"]
+
+
 async def test_without_a_message_type_there_is_no_order(desk: Api) -> None:
     assert (await desk.call("POST", "/publish", "ana", json={"payload": HELLO["payload"]})).status == 202
     assert (await desk.entered("fifo"), len(await desk.entered("standard"))) == ([], 1)

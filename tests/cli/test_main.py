@@ -11,7 +11,10 @@ from kxmsg.cli import main as cli
 from kxmsg.errors import ConfigError, InvalidInput, StartError, StorageFull, Transient
 from tests.cli.conftest import Kxmsg
 
-COMMANDS = ("dev", "worker", "api", "gateway", "emit", "listen", "token", "settings", "check", "health", "dlq")
+COMMANDS = (
+    *("dev", "worker", "api", "gateway", "emit", "listen", "dlq"),
+    *("check", "test", "render", "match", "schema", "token", "settings", "health"),
+)
 
 
 def test_help_names_every_command(kxmsg: Kxmsg) -> None:
@@ -67,6 +70,7 @@ def raising(error: Exception) -> Callable[[], None]:
     ("error", "status", "line"),
     [
         (ConfigError(["a: wrong", "b: wrong"]), 2, "kxmsg: a: wrong\nkxmsg: b: wrong\n"),
+        (ConfigError(["a b.yaml:1:2: error[yaml-key]: wrong"]), 2, "a b.yaml:1:2: error[yaml-key]: wrong\n"),
         (StartError("the port is taken"), 3, "kxmsg: the port is taken\n"),
         (Transient("locked"), 1, "kxmsg: locked\n"),
         (StorageFull("x.db: full: make room"), 1, "kxmsg: x.db: full: make room\n"),

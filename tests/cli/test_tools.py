@@ -1,4 +1,4 @@
-"""Commands that look: ``token``, ``settings``, ``check``, ``health``."""
+"""Commands that look: ``token``, ``settings``, ``health``."""
 
 import os
 import subprocess
@@ -53,35 +53,6 @@ def test_settings_lists_all_with_their_values_and_hides_secrets(kxmsg: Kxmsg, mo
     assert "https://[a].example,https://b.example" in lines["KXMSG_ORIGINS"]
     assert "Port of the REST API." in lines["KXMSG_API_PORT"]
     assert "s3cret" not in done.out
-
-
-def test_check_counts_what_compiles(kxmsg: Kxmsg) -> None:
-    done = kxmsg("check")
-    assert done.status == 0
-    assert "4 subscriptions, no mistakes" in done.out
-
-
-def test_check_names_every_mistake_with_its_place(
-    kxmsg: Kxmsg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KXMSG_CONFIG", str(tmp_path / "config"))
-    (tmp_path / "config").mkdir()
-    for name in ("a.yaml", "b.yaml"):
-        (tmp_path / "config" / name).write_text("eventSubscriptions:\n  - nam: x\n")
-    done = kxmsg("check")
-    assert (done.status, done.out) == (2, "")
-    assert {line.split(" ")[1].split(":")[0] for line in done.err.splitlines()} == {
-        str(tmp_path / "config" / name) for name in ("a.yaml", "b.yaml")
-    }
-
-
-def test_check_of_a_folder_that_is_not_there_says_so(kxmsg: Kxmsg, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KXMSG_CONFIG", "/nowhere")
-    done = kxmsg("check")
-    assert (done.status, done.err) == (
-        2,
-        "kxmsg: /nowhere: no such folder; set KXMSG_CONFIG to the folder of your subscriptions\n",
-    )
 
 
 def test_health_without_any_worker_is_1(kxmsg: Kxmsg, tmp_path: Path) -> None:

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from kxmsg.codecs import native
 from kxmsg.errors import InvalidInput
+from kxmsg.model.notification import VARIANTS
 from tests.product import DESK, USER, bundle, envelope
 
 AT = 1_769_846_400_123
 
 
-def shown(target: Any, kind: str, payload: dict[str, Any]) -> Any:
+def shown(target: Any, kind: str, payload: dict[str, Any], locale: str | None = None) -> Any:
     committed = bundle(target, [envelope("ID", target, kind=kind, payload=payload, created_at=AT)], first=7)
-    return orjson.loads(native.frame(committed, committed.entries[0]))
+    return orjson.loads(native.frame(committed, committed.entries[0], locale))
 
 
 POSITION = {"timestamp": "2026-01-31T08:00:00.123Z", "epoch": "EPOCH", "sequenceNumber": 7}
@@ -62,6 +63,23 @@ def test_a_message_to_a_user_carries_its_payload_which_can_not_pose_as_another_f
         "targetKey": "user#ana",
         **POSITION,
     }
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "text"),
+    [(USER, "notification", "content"), (DESK, "message", "message"), (USER, "message", "content")],
+    ids=str,
+)
+@pytest.mark.parametrize(("locale", "said"), [(None, "Hello"), ("fr", "Hello"), ("de", "Hallo"), ("de-at", "Servus")])
+def test_each_frame_speaks_its_readers_language_and_shows_no_variants(
+    target: Any, kind: str, text: str, locale: str | None, said: str
+) -> None:
+    variants = {"de": {"content": "Hallo", "title": "Titel"}, "de-at": {"content": "Servus"}}
+    frame = shown(target, kind, {"content": "Hello", "title": "Title", VARIANTS: variants}, locale)
+    assert frame[text] == said
+    assert VARIANTS not in frame
+    if target == USER:
+        assert frame["title"] == ("Titel" if locale in ("de", "de-at") else "Title")
 
 
 def test_answers_repeat_the_clients_id_if_it_gave_one() -> None:

@@ -32,6 +32,8 @@ def commands(text: str) -> Iterator[list[str]]:
     words = shlex.split(_SUBSTITUTED.sub("substituted", text), comments=True)
     while words and re.fullmatch(r"\w+=.*", words[0]):
         words.pop(0)
+    if ">" in words:
+        words = words[: words.index(">")]
     if words and _KXMSG.fullmatch(words[0]):
         yield words[1:]
 

@@ -9,7 +9,7 @@ import orjson
 from kxmsg.cli.listen import _line
 from kxmsg.codecs import native
 from kxmsg.model.envelope import Bundle, Entry, Envelope
-from kxmsg.subscriptions import load
+from kxmsg.subscriptions import Defaults, load
 from kxmsg.testing.stack import Stack
 from tests.docs.pages import ROOT, snippets
 
@@ -39,7 +39,7 @@ def shown(sample: str) -> str:
     (hit,) = catalogue.hits(event)
     template = catalogue.template(hit, event["detail-type"])
     assert template is not None
-    rendered = template.render(event, "default")
+    rendered = template.render(event, Defaults())
     assert rendered is not None
     ((tenant, target),) = rendered.places
     envelope = Envelope("ID", tenant, target, template.kind, "fifo", rendered.payload, 1_795_185_306_000)

@@ -1,6 +1,7 @@
 """What the documentation shows as code is code: it runs, compiles, parses."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ import pytest
 
 from kxmsg.bootstrap import memory_app
 from kxmsg.codecs.envelope import decode_bundle
-from kxmsg.subscriptions import load
-from tests.docs.pages import PAGES, ROOT, Snippet, name, snippets
+from kxmsg.rendering import compile_value
+from kxmsg.subscriptions import Defaults, load
+from kxmsg.subscriptions.inline_tests import run
+from tests.docs.pages import PAGES, ROOT, Snippet, name, prose, snippets
 
 YAML = list(snippets("yaml"))
 JSON = list(snippets("json"))
+
+
+def _quoted(page: Path) -> list[str]:
+    return re.findall(r'`"([^`]*\{\{ [^`…]+ \}\}[^`]*)"`', prose(page))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(snippets("python", page))], ids=name)
@@ -39,9 +46,18 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("snippet", YAML, ids=str)
 def test_yaml_compiles(snippet: Snippet, tmp_path: Path) -> None:
-    """As a folder of subscriptions, with no mistake."""
+    """As a folder of subscriptions, with no mistake; inline tests pass."""
     (tmp_path / "snippet.yaml").write_text(snippet.text)
-    assert load(tmp_path).subscriptions
+    subscriptions = load(tmp_path).subscriptions
+    assert subscriptions
+    assert not [result for one in subscriptions for result in run(one, Defaults()) if result.differences]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _quoted(page)], ids=name)
+def test_expressions_in_the_text_compile(page: Path) -> None:
+    """Those in quotes, as they stand in YAML."""
+    for template in _quoted(page):
+        compile_value(template)
 
 
 @pytest.mark.parametrize("snippet", JSON, ids=str)

@@ -290,7 +290,7 @@ async def test_what_can_not_start_says_why_in_a_line_and_with_the_right_status(t
 async def _fails(tmp_path: Path, command: tuple[str, ...], changes: dict[str, str], status: int, said: str) -> None:
     stack = Stack(tmp_path / "data", CONFIG, commands={}, environment=changes)
     done, _, err = await stack.run(*command)
-    lines = [line for line in err.splitlines() if line.startswith("kxmsg: ")]
+    lines = [line for line in err.splitlines() if line.startswith("kxmsg: ") or ": error[" in line]
     assert (done, "Traceback" in err) == (status, False), (command, err)
     assert said in lines[-1], (command, err)
 

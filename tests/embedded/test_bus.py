@@ -11,6 +11,7 @@ from kxmsg.embedded.bus import EmbeddedBus
 from kxmsg.embedded.engine import Engine
 from kxmsg.embedded.queues import EmbeddedQueue
 from kxmsg.embedded.wake import Wake
+from kxmsg.matching import Pattern
 from kxmsg.model.event import Event
 from kxmsg.ports import EventBus, Queue
 from kxmsg.topology import QueueSpec, Rule
@@ -94,6 +95,65 @@ async def test_a_detail_that_is_not_json_is_malformed(make_queue: MakeQueue, clo
     bus = EmbeddedBus([rule("r", "acme")], {"events": make_queue("events")}, clock)
     (failure,) = await bus.put([Event("acme", "T", {"when": object()})])
     assert (failure.code, failure.retryable) == ("malformed", False)
+
+
+# ---------------------------------------------------------------------------------------------- rules with patterns
+
+
+def full(queue: str, pattern: dict[str, Any]) -> Rule:
+    """The rule of a subscription's target."""
+    return Rule(queue, frozenset(), frozenset(), queue, Pattern(pattern))
+
+
+async def bodies(queue: Queue) -> list[dict[str, Any]]:
+    return [orjson.loads(delivery.body) for delivery in await queue.receive(10, wait=0, visibility=30)]
+
+
+async def test_a_rule_with_a_pattern_takes_what_it_matches(make_queue: MakeQueue, clock: ManualClock) -> None:
+    events, audit = make_queue("events"), make_queue("audit")
+    rules = [rule("r", "acme"), full("audit", {"source": [{"prefix": "ac"}], "detail": {"n": [{"numeric": [">", 1]}]}})]
+    bus = EmbeddedBus(rules, {"events": events, "audit": audit}, clock)
+    assert (
+        await bus.put([Event("acme", "T", {"n": 1}), Event("acme", "T", {"n": 2}), Event("bcme", "T", {"n": 3})]) == []
+    )
+    (two,) = await bodies(audit)
+    assert (two["detail"], two["detail-type"]) == ({"n": 2}, "T")
+    assert [event["detail"]["n"] for event in await bodies(events)] == [1, 2]
+
+
+async def test_a_queue_that_comes_later_gets_what_comes_after(make_queue: MakeQueue, clock: ManualClock) -> None:
+    """Until then its events are dropped, and nobody else's."""
+    events, audit = make_queue("events"), make_queue("audit")
+    brought: dict[str, Queue] = {}
+    rules = [rule("r", "acme"), full("audit", {"source": ["acme"]})]
+    bus = EmbeddedBus(rules, {"events": events}, clock, find=brought.get)
+    assert await bus.put([Event("acme", "T", {"n": 1})]) == []
+    brought["audit"] = audit
+    assert await bus.put([Event("acme", "T", {"n": 2})]) == []
+    assert [event["detail"]["n"] for event in await bodies(events)] == [1, 2]
+    assert [event["detail"]["n"] for event in await bodies(audit)] == [2]
+
+
+@pytest.mark.parametrize(("detail", "group"), [({"tenantId": "t1"}, "t1"), ({}, "events")])
+async def test_a_fifo_queue_always_gets_a_group(
+    make_queue: MakeQueue, clock: ManualClock, detail: dict[str, Any], group: str
+) -> None:
+    queue = make_queue("audit.fifo")
+    bus = EmbeddedBus([full("audit.fifo", {"source": ["acme"]})], {"audit.fifo": queue}, clock)
+    assert await bus.put([Event("acme", "T", detail)]) == []
+    assert [delivery.group for delivery in await queue.receive(10, wait=0, visibility=30)] == [group]
+
+
+async def test_matches_is_false_only_where_no_pattern_can_take_it(make_queue: MakeQueue, clock: ManualClock) -> None:
+    pattern = {"source": [{"prefix": "ac"}], "detail-type": [{"anything-but": "U"}], "detail": {"n": [1]}}
+    bus = EmbeddedBus([full("audit", pattern)], {"audit": make_queue("audit")}, clock)
+    assert bus.matches("acme", "T")
+    assert not bus.matches("acme", "U")
+    assert not bus.matches("bcme", "T")
+    bus.replace([full("audit", {"detail": {"n": [1]}})])
+    assert bus.matches("bcme", "U")
+    bus.replace([])
+    assert not bus.matches("bcme", "U")
 
 
 async def test_matches_tells_whether_any_rule_wants_it(make_queue: MakeQueue, clock: ManualClock) -> None:

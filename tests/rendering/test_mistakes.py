@@ -69,7 +69,7 @@ from tests.rendering.events import EVENT
         ("[1].filter(x, true, x)", "arity", 4),
         ("[1].transformList(x, x)", "arity", 4),
         ("contains('a', 'b')", "call-style", 0),
-        ("detail.id.truncate(2)", "call-style", 10),
+        ("detail.id.coalesce(2)", "call-style", 10),
         ("1 + 'a'", "type", 0),
         ("2 * (1 + 'a')", "type", 5),
         ("1.5 % 2", "type", 0),

@@ -26,6 +26,7 @@ class FakeGateway:
     def __init__(self, decide: Callable[[str], Outcome] = lambda _: "ok") -> None:
         self.decide = decide
         self.arrived: dict[str, list[int]] = defaultdict(list)
+        self.texts: dict[str, list[str]] = defaultdict(list)
         self.offered: dict[str, int] = defaultdict(int)
         self.cut: list[str] = []
 
@@ -37,7 +38,9 @@ class FakeGateway:
         self.offered[ident] += 1
         outcome: Outcome = "gone" if ident in self.cut else self.decide(ident)
         if outcome == "ok":
-            self.arrived[ident].append(orjson.loads(data)["sequenceNumber"])
+            frame = orjson.loads(data)
+            self.arrived[ident].append(frame["sequenceNumber"])
+            self.texts[ident].append(frame["message"])
         return outcome
 
     async def disconnect(self, gateway: str, connection: str) -> Outcome:
@@ -85,6 +88,18 @@ def test_the_senders_connection_gets_no_frame_and_its_others_do() -> None:
             await app.connections.open(connection(name), [HOME])
         await delivery(app, gateway).deliver([bundle(DESK, [envelope("a", DESK, origin="c1")])])
         assert gateway.arrived == {"c2": [1]}
+
+    simulate(scenario)
+
+
+def test_each_connection_gets_the_text_of_its_own_locale() -> None:
+    async def scenario(app: App) -> None:
+        gateway = FakeGateway()
+        for name, locale in (("c1", "de-at"), ("c2", "fr"), ("c3", None)):
+            await app.connections.open(connection(name, locale=locale), [HOME])
+        payload = {"content": "Hello", "variants": {"de": {"content": "Hallo"}}}
+        await delivery(app, gateway).deliver([bundle(DESK, [envelope("a", DESK, payload=payload)])])
+        assert gateway.texts == {"c1": ["Hallo"], "c2": ["Hello"], "c3": ["Hello"]}
 
     simulate(scenario)
 

@@ -94,6 +94,19 @@ def test_a_record_shows_where_it_comes_from() -> None:
     simulate(scenario)
 
 
+def test_a_record_has_the_texts_of_its_readers_locale_and_no_variants() -> None:
+    async def scenario(app: App) -> None:
+        payload = {"title": "Hello", "content": "?", "variants": {"de": {"title": "Hallo"}}}
+        await store(app, "user", "N", payload=payload)
+        inbox = Inbox(app.logs, KEY)
+        for locale, title in ((None, "Hello"), ("fr", "Hello"), ("de-at", "Hallo")):
+            (record,) = (await inbox.page("acme", "ana", locale=locale)).notifications
+            assert (record["title"], record["content"]) == (title, "?")
+            assert "variants" not in record
+
+    simulate(scenario)
+
+
 def test_a_cursor_is_good_for_its_user_and_query_alone() -> None:
     async def scenario(app: App) -> None:
         inbox = Inbox(app.logs, KEY)

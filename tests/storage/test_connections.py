@@ -6,10 +6,10 @@ import pytest
 
 from kxmsg.audience import SHARDS, inbox
 from kxmsg.bootstrap import App
-from kxmsg.keys import connection_key
+from kxmsg.keys import RECORD, connection_key, subscription_key
 from kxmsg.model.connection import Place
 from kxmsg.model.target import BROADCAST, EVERYBODY
-from kxmsg.ports import Query
+from kxmsg.ports import Key, Put, Query
 from kxmsg.storage.connections import LIFE
 from kxmsg.testing.virtual import START
 from kxmsg.topology import CONNECTIONS
@@ -72,6 +72,30 @@ def test_a_subscriber_carries_its_own_tenant_also_for_a_broadcast() -> None:
         pages = [await app.connections.subscribers(Place(EVERYBODY, BROADCAST), shard) for shard in range(4)]
         (one,) = [subscriber for page, _ in pages for subscriber in page]
         assert (one.tenant, one.user, one.since) == ("globex", "ana", START)
+
+    simulate(scenario)
+
+
+def test_the_locale_stands_with_the_connection_and_its_subscriptions() -> None:
+    async def scenario(app: App) -> None:
+        one = connection("c1", locale="de-at")
+        await app.connections.open(one, [HOME])
+        assert await app.connections.get("c1") == one
+        assert [some.locale for some in (await app.connections.subscribers(HOME))[0]] == ["de-at"]
+
+    simulate(scenario)
+
+
+def test_rows_of_an_earlier_version_have_no_locale() -> None:
+    async def scenario(app: App) -> None:
+        await app.connections.open(connection("c1", locale="de"), [HOME])
+        for key in (Key(connection_key("c1"), RECORD), Key(subscription_key("acme", DESK, 0), "c1")):
+            row = await app.tables.get(CONNECTIONS, key, consistent=True)
+            assert row is not None
+            del row["locale"]
+            await app.tables.write(Put(CONNECTIONS, row))
+        assert await app.connections.get("c1") == connection("c1")
+        assert [one.locale for one in (await app.connections.subscribers(HOME))[0]] == [None]
 
     simulate(scenario)
 

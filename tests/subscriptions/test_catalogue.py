@@ -1,22 +1,26 @@
 """What to make of an event."""
 
+from pathlib import Path
 from typing import Any
 
 from kxmsg.matching import Pattern
 from kxmsg.rendering import compile_fields
 from kxmsg.subscriptions import Catalogue, Hit, Subscription, Template
+from kxmsg.subscriptions.problems import At
 
 TEMPLATE = Template("t", "notification", "broadcast", compile_fields({"content": "hi"}))
 
 
 def subscription(name: str, pattern: dict[str, Any], **templates: int) -> Subscription:
-    return Subscription(name, Pattern(pattern), {kind: (TEMPLATE,) * count for kind, count in templates.items()})
+    made = {kind: (TEMPLATE,) * count for kind, count in templates.items()}
+    return Subscription(name, At(Path("a.yaml"), 1, 1), Pattern(pattern), made)
 
 
 CATALOGUE = Catalogue(
     [
         subscription("one", {"source": ["a"]}, x=2, y=1),
         subscription("two", {"source": ["a", "b"], "detail-type": ["x"]}, x=1),
+        subscription("passed on", {"source": ["c"]}),
     ]
 )
 
@@ -40,12 +44,13 @@ def test_a_hit_of_former_subscriptions_has_no_template() -> None:
 
 
 def test_rules_are_coalesced_by_source() -> None:
+    """What is passed on alone, without a mapping, is not asked for."""
     assert CATALOGUE.wanted() == {"a": None, "b": frozenset({"x"})}
     typed = Catalogue(
         [
-            subscription("one", {"source": ["a"], "detail-type": ["x"]}),
-            subscription("two", {"source": ["a"], "detail-type": ["y"]}),
-            subscription("any", {"detail-type": ["z"]}),
+            subscription("one", {"source": ["a"], "detail-type": ["x"]}, x=1),
+            subscription("two", {"source": ["a"], "detail-type": ["y"]}, y=1),
+            subscription("any", {"detail-type": ["z"]}, z=1),
         ]
     )
     assert typed.wanted() == {"a": frozenset({"x", "y"}), None: frozenset({"z"})}

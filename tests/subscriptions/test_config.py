@@ -1,12 +1,14 @@
-"""The subscriptions in config/: all compile, and each sample gives what it should."""
+"""The subscriptions in config/: all compile, their own tests pass, and each sample gives what it should."""
 
 from typing import Any
 
 import pytest
 
 from kxmsg.model.target import BROADCAST, Target
-from kxmsg.subscriptions import load
+from kxmsg.subscriptions import Defaults, Subscription, load
+from kxmsg.subscriptions.inline_tests import run, untested
 from tests.product import CONFIG
+from tests.subscriptions.compiling import made
 
 GOLDEN: dict[str, tuple[str, Target, dict[str, Any]]] = {
     "orders": (
@@ -22,7 +24,14 @@ GOLDEN: dict[str, tuple[str, Target, dict[str, Any]]] = {
             "tags": ["order", "shipping"],
             "displayDuration": 0,
             "sound": "notification-success",
-            "metadata": {"orderId": "A-1042", "trackingNumber": "NW-77-1042", "items": 2},
+            "metadata": {
+                "orderId": "A-1042",
+                "trackingNumber": "NW-77-1042",
+                "trackingUrl": "https://track.example.com/NW-77-1042",
+                "estimatedDelivery": "2026-12-01",
+                "carrier": "Northwind Post",
+                "items": 2,
+            },
         },
     ),
     "incidents": (
@@ -69,16 +78,20 @@ def test_every_subscription_has_its_expectation() -> None:
     assert {subscription.name for subscription in CATALOGUE.subscriptions} == set(GOLDEN)
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_each_sample_renders_as_expected(name: str) -> None:
-    (subscription,) = [one for one in CATALOGUE.subscriptions if one.name == name]
-    assert subscription.sample is not None
-    (hit,) = CATALOGUE.hits(dict(subscription.sample))
-    template = CATALOGUE.template(hit, subscription.sample["detail-type"])
-    assert hit.subscription == name
-    assert template is not None
-    rendered = template.render(subscription.sample, "default")
+@pytest.mark.parametrize("subscription", CATALOGUE.subscriptions, ids=lambda one: one.name)
+def test_each_has_tests_that_pass_and_reach_every_mapping(subscription: Subscription) -> None:
+    results = list(run(subscription, Defaults()))
+    assert [(result.test.name, difference) for result in results for difference in result.differences] == []
+    assert untested(subscription, results) == []
+    assert any(result.test.expect is None for result in results)
+
+
+@pytest.mark.parametrize("subscription", CATALOGUE.subscriptions, ids=lambda one: one.name)
+def test_each_sample_file_renders_as_expected(subscription: Subscription) -> None:
+    sample = subscription.samples[0].event
+    assert sample is not None
+    (rendered,) = made(CATALOGUE, sample)
     assert rendered is not None
-    tenant, target, payload = GOLDEN[name]
+    tenant, target, payload = GOLDEN[subscription.name]
     assert rendered.places == ((tenant, target),)
     assert rendered.payload == payload

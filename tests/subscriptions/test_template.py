@@ -1,5 +1,7 @@
 """What a template makes of an event."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,13 +10,20 @@ from hypothesis import strategies as st
 
 from kxmsg.model.target import BROADCAST, Target
 from kxmsg.rendering import RenderError, compile_fields
-from kxmsg.subscriptions.template import Rendered, Template
+from kxmsg.subscriptions.fields import FIELDS
+from kxmsg.subscriptions.template import Defaults, Rendered, Template
+from tests.subscriptions.compiling import EVENT, compiled, made, with_template
+
+DEFAULTS = Defaults()
 
 
-def render(target_type: Any, detail: dict[str, Any], **fields: Any) -> Rendered:
+def fill(target_type: Any, **fields: Any) -> Template:
     values = {"targetType": target_type, "content": "hi", **fields}
-    template = Template("t", "notification", target_type, compile_fields(values))
-    rendered = template.render({"source": "s", "detail-type": "d", "detail": detail}, "default")
+    return Template("t", "notification", target_type, compile_fields(values))
+
+
+def render(target_type: Any, detail: dict[str, Any], defaults: Defaults = DEFAULTS, **fields: Any) -> Rendered:
+    rendered = fill(target_type, **fields).render({**EVENT, "detail": detail}, defaults)
     assert rendered is not None
     return rendered
 
@@ -27,16 +36,24 @@ def render(target_type: Any, detail: dict[str, Any], **fields: Any) -> Rendered:
         ({"clientId": "globex"}, {}, "globex"),
         ({"tenantId": "acme", "clientId": "globex"}, {}, "acme"),
         ({"tenantId": "acme"}, {"tenantId": "own"}, "own"),
+        ({"tenantId": "acme"}, {"tenantId": "{{ detail.of }}"}, "acme"),
+        ({"tenantId": None, "clientId": ""}, {}, "default"),
         ({"tenantId": 42}, {}, "42"),
+        ({"tenantId": 0}, {}, "0"),
     ],
 )
 def test_the_tenant_is_the_templates_or_the_events_or_the_default(
     detail: dict[str, Any], fields: dict[str, Any], tenant: str
 ) -> None:
-    assert render("user", detail, userId="ana", **fields).places == ((tenant, Target("user", "ana")),)
+    rendered = render("user", {"of": None, **detail}, DEFAULTS, userId="ana", **fields)
+    assert rendered.places == ((tenant, Target("user", "ana")),)
 
 
-@pytest.mark.parametrize("tenant", ["a#LOG#user", "a\n", {"a": 1}, ["a"], 1.5, True, "x" * 300])
+def test_the_default_tenant_is_a_setting() -> None:
+    assert render("user", {}, Defaults(tenant="acme"), userId="ana").places[0][0] == "acme"
+
+
+@pytest.mark.parametrize("tenant", ["a#LOG#user", "a\n", {"a": 1}, ["a"], 1.5, True, False, [], {}, "x" * 300])
 def test_a_tenant_that_can_not_stand_in_a_key_is_poison(tenant: Any) -> None:
     with pytest.raises(RenderError, match="tenantId"):
         render("user", {"tenantId": tenant}, userId="ana")
@@ -46,7 +63,7 @@ def test_a_tenant_that_can_not_stand_in_a_key_is_poison(tenant: Any) -> None:
 def test_an_id_that_can_not_stand_in_a_key_is_poison(ident: Any) -> None:
     for kind in ("user", "client", "channel"):
         with pytest.raises(RenderError, match=r"^t: "):
-            render(kind, {"x": ident}, **{f"{kind}Id": "{{ detail.x }}"})
+            render(kind, {"x": ident}, DEFAULTS, **{f"{kind}Id": "{{ detail.x }}"})
 
 
 def test_events_may_number_what_they_name() -> None:
@@ -76,12 +93,9 @@ json = st.recursive(
 
 @given(
     st.sampled_from(["user", "client", "channel", "broadcast"]),
-    st.sampled_from([
-        "userId", "clientId", "channelId", "tenantId", "targetUserIds", "targetClientIds", "title", "content",
-        "priority", "tags", "displayDuration", "metadata", "ttl", "deliverAfter", "senderId", "messageType",
-    ]),
+    st.sampled_from(sorted(set(FIELDS) - {"targetType", "icon", "category", "sound"})),
     json,
-)  # fmt: skip
+)
 def test_whatever_an_event_holds_it_renders_or_is_poison(kind: str, name: str, value: Any) -> None:
     fields: dict[str, Any] = {"userId": "u", "clientId": "c", "channelId": "ch", name: "{{ detail.x }}"}
     try:
@@ -90,12 +104,30 @@ def test_whatever_an_event_holds_it_renders_or_is_poison(kind: str, name: str, v
         return
     assert all(isinstance(tenant, str) and "#" not in tenant + target.id for tenant, target in rendered.places)
     assert rendered.ttl is None or int(rendered.ttl) >= 0
+    assert all(isinstance(rendered.payload.get(field, ""), str) for field in ("title", "content", "actionUrl"))
 
 
 def test_fields_that_render_to_nothing_are_left_out_and_times_are_kept() -> None:
-    rendered = render("broadcast", {"none": None}, title="{{ detail.none }}", ttl=60, deliverAfter=5)
+    rendered = render("broadcast", {"none": None}, title="{{ detail.none }}", ttl=60, deliverAfter="5s")
     assert rendered.payload == {"content": "hi"}
     assert (rendered.ttl, rendered.deliver_after) == (60, 5)
+    assert (render("broadcast", {}).ttl, render("broadcast", {}).deliver_after) == (None, 0)
+
+
+def test_variants_are_stored_beside_the_default_locales_text() -> None:
+    title = {"en": "Order {{ detail.n }}", "de": "Auftrag {{ detail.n }}"}
+    english = render("broadcast", {"n": 1}, title=title).payload
+    assert english == {"title": "Order 1", "content": "hi", "variants": {"de": {"title": "Auftrag 1"}}}
+    german = render("broadcast", {"n": 1}, Defaults(locale="de-AT"), title=title).payload
+    assert german == {"title": "Auftrag 1", "content": "hi", "variants": {"en": {"title": "Order 1"}}}
+
+
+def test_variants_may_come_from_the_event() -> None:
+    texts = {"en": "Hello", "de": "Hallo"}
+    payload = render("broadcast", {"texts": texts}, title="{{ detail.texts }}").payload
+    assert (payload["title"], payload["variants"]) == ("Hello", {"de": {"title": "Hallo"}})
+    with pytest.raises(RenderError, match="t: title: 'x y' is no locale"):
+        render("broadcast", {"texts": {"x y": "z"}}, title="{{ detail.texts }}")
 
 
 def test_a_field_that_does_not_fit_is_named() -> None:
@@ -103,3 +135,42 @@ def test_a_field_that_does_not_fit_is_named() -> None:
         render("broadcast", {}, title="{{ detail.name }}")
     with pytest.raises(RenderError, match="t: priority must be one of low, medium, high, urgent, not 'top'"):
         render("broadcast", {"p": "top"}, priority="{{ detail.p }}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "column", "fault"),
+    [
+        ("targetType: broadcast, content: x, title: '{{ detail.a }}'", 59, "title: detail.a is absent from the event"),
+        (
+            "targetType: broadcast, content: x, priority: '{{ source }}'",
+            62,
+            "priority must be one of low, medium, high",
+        ),
+        ("targetType: broadcast, content: x, ttl: '{{ source }}'", 57, "ttl is no duration; write it as"),
+        ("targetType: broadcast, content: x, when: detail.a", 58, "when: detail.a is absent from the event"),
+        ("targetType: broadcast, content: x, tenantId: 'a{{ ''#'' }}'", 62, "tenantId may hold neither '#' nor"),
+        ("targetType: user, userId: 'a{{ ''#'' }}', content: x", 16, "userId may hold neither '#' nor"),
+        (
+            "targetType: broadcast, content: x, throttle: {per: 1h, by: '{{ detail.a }}'}",
+            16,
+            "throttle.by: detail.a is",
+        ),
+    ],
+)
+def test_a_fault_names_the_place_in_the_file(tmp_path: Path, fields: str, column: int, fault: str) -> None:
+    catalogue = compiled(tmp_path, a=with_template(fields))
+    place = re.escape(f"{tmp_path}/a.yaml:5:{column}: orders.notification.shipped[0]: {fault}")
+    with pytest.raises(RenderError, match=f"^{place}"):
+        made(catalogue, EVENT)
+
+
+def test_values_are_the_fields_before_they_are_bound() -> None:
+    template = fill("client", clientId=7, targetUserIds=["a"], title={"en": "A", "de": "B"})
+    assert template.values({**EVENT, "detail": {}}, DEFAULTS) == {
+        "targetType": "client",
+        "clientId": 7,
+        "targetUserIds": ["a"],
+        "title": {"en": "A", "de": "B"},
+        "content": "hi",
+        "tenantId": "default",
+    }

@@ -1,8 +1,10 @@
 """The scheduler alone: what is due is fired once, what is owed is published, what has expired is swept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -12,14 +14,18 @@ from kxmsg.embedded.backend import EmbeddedBackend
 from kxmsg.keys import new_id
 from kxmsg.model.envelope import Envelope
 from kxmsg.model.event import Event
+from kxmsg.model.target import Target
+from kxmsg.model.window import Kept, Window
 from kxmsg.own_events import own_event
 from kxmsg.ports import Key, Put
+from kxmsg.services.entrance import MAX_PAYLOAD
 from kxmsg.settings import Settings
 from kxmsg.storage.due import LEASE
 from kxmsg.storage.outbox import GRACE
+from kxmsg.storage.windows import Collected
 from kxmsg.testing.virtual import START, VirtualClock, run
 from kxmsg.topology import CHANNELS, STORAGE
-from tests.product import DESK, RecordingBus, envelope
+from tests.product import DESK, USER, RecordingBus, envelope
 from workers.scheduler import worker
 
 
@@ -115,6 +121,118 @@ def test_a_scheduler_that_ends_gives_its_shards_back(settings: Settings) -> None
         assert await apps[0].due.lease(0, "another")
 
     schedule(ended, settings)
+
+
+# -------------------------------------------------------------------------------------------------------- windows
+
+
+DIGEST = Window("alarms.notification.raised[1]", "acme", Target("user", "chief"), "")
+BROKEN = Window("alarms.notification.raised[2]", "acme", DESK, "h1")
+GONE = Window("alarms.notification.raised[9]", "acme", USER, "")
+
+
+def alarms(count: int, window: Window = DIGEST, **changes: Any) -> list[Kept]:
+    """Entries for a digest, created long before it fires."""
+    given = [{"payload": {"content": f"alarm {number}"}, **changes} for number in range(count)]
+    return [Kept(envelope(f"{window.template}-{n}", window.target, **each), 3600) for n, each in enumerate(given)]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_digest_fires_once_with_one_entry_for_all(settings: Settings, processes: int) -> None:
+    async def scenario(apps: list[App]) -> None:
+        app = apps[0]
+        await app.digests.collect(DIGEST, 600, alarms(2, trace="00-x"))
+        await asyncio.sleep(300)
+        await app.digests.collect(DIGEST, 600, alarms(3, hops=2))
+        await asyncio.sleep(299)
+        assert await fired(app) == []
+        await asyncio.sleep(3)
+        (one,) = await fired(app)
+        assert one.payload == {
+            "title": "3 alarms",
+            "content": "alarm 0, alarm 1, alarm 2",
+            "metadata": {"from": "alarm 0", "to": "alarm 2"},
+        }
+        assert (one.target, one.kind, one.ordering, one.hops) == (DIGEST.target, "notification", "standard", 2)
+        assert (one.created_at, one.expires_at) == (int(START + 600) * 1000, int(START + 600 + 3600))
+        await asyncio.sleep(600)
+        assert await fired(app) == []
+
+    schedule(scenario, settings, processes=processes)
+
+
+def test_each_window_of_a_digest_becomes_an_entry_of_its_own(settings: Settings) -> None:
+    async def scenario(apps: list[App]) -> None:
+        app = apps[0]
+        for number in range(3):
+            await app.digests.collect(DIGEST, 5, alarms(number + 1)[number:])
+            await asyncio.sleep(10)
+        found = await fired(app)
+        assert [one.payload["content"] for one in found] == ["alarm 0", "alarm 1", "alarm 2"]
+        assert len({one.id for one in found}) == 3
+
+    schedule(scenario, settings)
+
+
+@pytest.mark.parametrize(
+    ("window", "place"), [(GONE, "no such template with a digest"), (BROKEN, "subscriptions.yaml:")]
+)
+def test_a_digest_that_cannot_be_summed_up_loses_nothing_and_says_where(
+    settings: Settings, window: Window, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its entries go out as they are, and what else is due in its shard as ever."""
+
+    async def scenario(apps: list[App]) -> None:
+        app = apps[0]
+        entries = alarms(3, window)
+        await app.digests.collect(window, 60, entries)
+        await app.due.put(START + 61, [waiting(number) for number in range(50)])
+        await asyncio.sleep(120)
+        found = {one.id: one for one in await fired(app)}
+        assert len(found) == 53
+        for one in entries:
+            assert found[one.envelope.id] == replace(one.envelope, expires_at=int(START) + 60 + 3600)
+
+    schedule(scenario, settings)
+    assert place in capsys.readouterr().out
+
+
+def test_a_digest_larger_than_readers_can_take_is_not_sent_in_one(settings: Settings) -> None:
+    async def scenario(apps: list[App]) -> None:
+        app = apps[0]
+        await app.digests.collect(DIGEST, 5, alarms(3, payload={"content": "x" * (MAX_PAYLOAD // 2)}))
+        await asyncio.sleep(10)
+        assert len(await fired(app)) == 3
+
+    schedule(scenario, settings)
+
+
+def test_a_scheduler_that_dies_between_sending_and_deleting_sends_the_same_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(apps: list[App]) -> None:
+        app = apps[0]
+        deaths = [RuntimeError("dead")] * 2
+        forget = app.digests.forget
+
+        async def dying(windows: Sequence[Collected]) -> None:
+            if windows and deaths:
+                raise deaths.pop()
+            await forget(windows)
+
+        monkeypatch.setattr(app.digests, "forget", dying)
+        await app.digests.collect(DIGEST, 5, alarms(3))
+        await asyncio.sleep(6)
+        await app.digests.collect(DIGEST, 600, alarms(4))
+        await asyncio.sleep(60)
+        first, *others = await fired(app)
+        assert others == [first, first]
+        assert first.payload["title"] == "3 alarms"
+
+    schedule(scenario, settings)
+
+
+# ------------------------------------------------------------------------------------------------ outbox, expiry
 
 
 def test_events_that_their_writer_could_not_publish_are_published_once(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """The template renderer alone: from a render job to envelopes for the logs that are addressed."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,8 @@ from kxmsg.model.envelope import Envelope
 from kxmsg.model.event import OWN_SOURCE
 from kxmsg.model.job import RenderJob
 from kxmsg.settings import Settings
-from kxmsg.storage.due import SHARDS
+from kxmsg.storage.due import SHARDS, DueItem, DueWindow
+from kxmsg.storage.windows import Collected
 from kxmsg.testing import Sent, WorkerHarness, run
 from kxmsg.testing.virtual import START
 from kxmsg.topology import SEQUENCE, STORAGE
@@ -50,9 +52,19 @@ def render(
 
 
 async def later(app: App) -> list[Envelope]:
-    """Everything in the schedule, however far away."""
+    """Every envelope in the schedule, however far away."""
+    return [item.envelope for item in await scheduled(app) if isinstance(item, DueItem)]
+
+
+async def windows(app: App) -> list[Collected]:
+    """What digests have collected."""
+    closed = [await app.digests.close(item) for item in await scheduled(app) if isinstance(item, DueWindow)]
+    return [one for one in closed if one is not None]
+
+
+async def scheduled(app: App) -> list[DueItem | DueWindow]:
     app.due._clock = FarFuture()
-    return [item.envelope for shard in range(SHARDS) for item in await app.due.ripe(shard)]
+    return [item for shard in range(SHARDS) for item in await app.due.ripe(shard)]
 
 
 class FarFuture:
@@ -148,3 +160,73 @@ def test_tables_and_queues_that_fail_now_and_then_lose_nothing(settings: Setting
     entered, due, sent = render(settings, *waiting, *(job(id=f"e{n}") for n in range(20)), aws_like=3)
     assert len({one.id for one in entered[STORAGE]}) == len({one.id for one in due}) == 20
     assert {one.outcome for one in sent} == {"acknowledged"}
+
+
+# -------------------------------------------------------------------------------------------------------- windows
+
+
+def alarm(index: int, number: int, **detail: Any) -> RenderJob:
+    """A job of one of the mappings of the subscription ``alarms``."""
+    given = {"tenantId": "acme", "team": ["ana"], "host": "h1", "text": f"alarm {number}", **detail}
+    return job("alarms", index, id=f"a{number}", source="com.acme.alarms", detail=given, **{"detail-type": "raised"})
+
+
+def test_a_throttle_lets_each_log_and_key_have_so_many_in_a_window(settings: Settings) -> None:
+    jobs = [alarm(0, 1, team=["ana", "bo"]), alarm(0, 2), alarm(0, 3), alarm(0, 4, host="h2"), alarm(0, 5)]
+    entered, _, sent = render(settings, *jobs)
+    told = sorted((one.target.id, one.payload["content"]) for one in entered[STORAGE])
+    assert told == [("ana", "alarm 1"), ("ana", "alarm 2"), ("ana", "alarm 4"), ("bo", "alarm 1")]
+    assert {one.outcome for one in sent} == {"acknowledged"}
+
+
+def test_a_job_that_comes_again_is_let_in_again_and_one_that_was_refused_is_not(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with WorkerHarness(worker, settings=settings) as harness:
+            for numbers in ((1, 2, 3), (3, 1), (2,)):
+                for number in numbers:
+                    await harness.send(alarm(0, number))
+                    await harness.settled()
+            parcels = [decode_parcel(message.body) for message in harness.sent(STORAGE)]
+            told = [one.payload["content"] for parcel in parcels for one in parcel.envelopes]
+            assert told == ["alarm 1", "alarm 2", "alarm 1", "alarm 2"]
+            await asyncio.sleep(60)
+            await harness.send(alarm(0, 3))
+            await harness.settled()
+            (late,) = decode_parcel(harness.sent(STORAGE)[-1].body).envelopes
+            assert late.payload["content"] == "alarm 3"
+
+    run(scenario())
+
+
+def test_what_a_throttle_lets_in_may_have_to_wait(settings: Settings) -> None:
+    entered, due, _ = render(settings, *(alarm(0, number, after=600) for number in range(5)))
+    assert (entered[STORAGE], len(due)) == ([], 2)
+
+
+def test_a_digest_collects_what_its_throttle_lets_in_by_log_and_key(settings: Settings) -> None:
+    async def scenario() -> tuple[list[Collected], int]:
+        async with WorkerHarness(worker, settings=settings) as harness:
+            jobs = [alarm(1, number) for number in range(5)] + [
+                alarm(2, number, host=f"h{number % 2}") for number in range(5)
+            ]
+            for one in (*jobs, *jobs):
+                await harness.send(one)
+            await harness.settled()
+            return await windows(harness.app), len(harness.sent(STORAGE)) + len(harness.sent(SEQUENCE))
+
+    found, entered = run(scenario())
+    assert entered == 0
+    counted = sorted((one.kept[0].envelope.target.key, one.count, one.kept[0].ttl) for one in found)
+    assert counted == [("channel#desk", 2, None), ("channel#desk", 3, None), ("user#chief", 3, 3600)]
+
+
+def test_windows_are_right_on_tables_that_fail_now_and_then(settings: Settings) -> None:
+    async def scenario() -> list[Collected]:
+        async with WorkerHarness(worker, settings=settings, aws_like=5) as harness:
+            sent = [await harness.send(alarm(2, number % 25)) for number in range(50)]
+            await harness.settled()
+            assert {one.outcome for one in sent} == {"acknowledged"}
+            return await windows(harness.app)
+
+    (found,) = run(scenario())
+    assert found.count == len({one.envelope.id for one in found.kept}) == 25

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kxmsg.errors import InvalidInput, Unauthenticated
+from kxmsg.model.notification import locale_key
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import EVERYBODY, check_id
 from kxmsg.policy import ALIASES, ROLES
@@ -53,7 +54,7 @@ class ClaimRules:
         tenant = _id(self._first(claims, self.tenant_claims), "tenant")
         if tenant == EVERYBODY and "system" not in roles:
             raise refuse("only a system token may name everybody's tenant")
-        token_id = _text(claims, "jti")
+        token_id, locale = _text(claims, "jti"), _text(claims, "locale")
         return Principal(
             user=_id(claims.get("sub"), "subject"),
             tenant=tenant,
@@ -62,6 +63,7 @@ class ClaimRules:
             email=_text(claims, "email"),
             expires_at=expires_at,
             token_id=fallback_id if token_id is None else token_id,
+            locale=None if locale is None else locale_key(locale),
         )
 
     def _is_meant_for_us(self, claims: Mapping[str, Any]) -> bool:

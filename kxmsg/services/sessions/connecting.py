@@ -12,6 +12,7 @@ from kxmsg.policy import Action, allowed
 from kxmsg.ports import Clock
 from kxmsg.services.channels import ChannelService
 from kxmsg.services.identity import TokenVerifier
+from kxmsg.services.locale import reader_locale
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.connections import Connections
 from kxmsg.storage.directory import Directory
@@ -70,6 +71,9 @@ class Sessions:
             connected_at=self._clock.now(),
             token_expires_at=who.expires_at,
             follows_channels=not named,
+            locale=reader_locale(
+                who, named=request.query.get("locale"), accepted=request.headers.get("accept-language")
+            ),
         )
         places = [Place(who.tenant, Target("channel", channel)) for channel in named]
         await self._connections.open(connection, [*inbox(who.tenant, who.user), *places])
@@ -110,6 +114,7 @@ def principal(connection: Connection) -> Principal:
         email=connection.email,
         expires_at=connection.token_expires_at,
         token_id=connection.id,
+        locale=connection.locale,
     )
 
 

@@ -169,3 +169,12 @@ def test_name_and_email_count_only_as_text() -> None:
     """Odd ones are left out, not refused."""
     who = RULES.principal(claims(name=7, email=["x"]), now=NOW, fallback_id="f")
     assert (who.name, who.email) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("claim", "locale"),
+    [("en-US", "en-us"), ("pt_BR", "pt-br"), ("de", "de"), (None, None), ("", None), ("German", None), (["de"], None)],
+)
+def test_locale_is_read_as_variants_are_kept_by(claim: Any, locale: str | None) -> None:
+    """OpenID Connect Core, section 5.1, allows an underscore; an odd one is left out, not refused."""
+    assert RULES.principal(claims(locale=claim), now=NOW, fallback_id="f").locale == locale

@@ -1,27 +1,30 @@
 """Who may open a connection, and what it gets."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kxmsg.audience import SHARDS
 from kxmsg.bootstrap import App
 from kxmsg.errors import Forbidden, NotFound, Refusal, Unauthenticated
 from kxmsg.model.principal import Principal
 from kxmsg.services.sessions import ConnectRequest, Sessions
+from kxmsg.services.sessions.connecting import principal
 from tests.product import caller, simulate
 from tests.services.test_entrance import furnish
 
 
 class Tokens:
-    """A verifier for which ``user:role`` is a token."""
+    """A verifier for which ``user:role`` is a token, and ``user:role:locale`` too."""
 
     async def verify(self, token: str) -> Principal:
-        user, _, role = token.partition(":")
-        if not role:
+        user, *said = token.split(":")
+        if not said:
             raise Unauthenticated("no such token")
-        return caller(user, role)
+        return replace(caller(user, said[0]), locale=said[1] if said[1:] else None)
 
 
 def sessions(app: App, *origins: str) -> Sessions:
@@ -115,7 +118,38 @@ def test_a_header_carries_the_token_too() -> None:
     simulate(scenario)
 
 
-fields = st.sampled_from(["userId", "threadId", "chatId", "type", "x"])
+@pytest.mark.parametrize(
+    ("query", "accepted", "locale"),
+    [
+        ({"token": "ana:member:it", "locale": "de-AT"}, "fr", "de-at"),
+        ({"token": "ana:member:it", "locale": "german"}, "fr", "fr"),
+        ({"token": "ana:member:it"}, "fr, de;q=0.5", "fr"),
+        ({"token": "ana:member:it"}, "*", "it"),
+        ({"token": "ana:member"}, "", None),
+    ],
+    ids=str,
+)
+def test_a_connection_and_its_subscriptions_keep_its_readers_locale(
+    query: dict[str, str], accepted: str, locale: str | None
+) -> None:
+    """One that makes no sense refuses nobody."""
+
+    async def scenario(app: App) -> None:
+        opened = await sessions(app).connect(ConnectRequest("c1", "local", query, {"accept-language": accepted}))
+        assert opened == await app.connections.get("c1")
+        assert (opened.locale, principal(opened).locale) == (locale, locale)
+        rows = [
+            one.locale
+            for place in await app.connections.places("c1")
+            for shard in range(SHARDS[place.target.type])
+            for one in (await app.connections.subscribers(place, shard))[0]
+        ]
+        assert rows == [locale] * 3
+
+    simulate(scenario)
+
+
+fields = st.sampled_from(["userId", "threadId", "chatId", "type", "locale", "x"])
 
 
 @settings(max_examples=50, deadline=None)
