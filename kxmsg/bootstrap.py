@@ -1,15 +1,15 @@
 """Composition root: the one place that chooses adapters and puts the parts together."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from kxmsg.embedded.backend import EmbeddedBackend
-from kxmsg.embedded.bus import EmbeddedBus
 from kxmsg.errors import StartError
 from kxmsg.model.envelope import Ordering
 from kxmsg.ports import BlobStore, Clock, ConnectionGateway, EventBus, Key, Queue, Tables, Topic
@@ -17,6 +17,7 @@ from kxmsg.services.announcer import Announcer
 from kxmsg.services.channels import ChannelService
 from kxmsg.services.delivery import Delivery
 from kxmsg.services.entrance import Entrance
+from kxmsg.services.gateways import Gateways
 from kxmsg.services.inbox import Inbox
 from kxmsg.services.recorder import Recorder
 from kxmsg.settings import Settings
@@ -30,16 +31,20 @@ from kxmsg.storage.once import Once
 from kxmsg.storage.outbox import Outbox
 from kxmsg.storage.windows import Digests, Throttles
 from kxmsg.subscriptions import Catalogue, Defaults, load
-from kxmsg.telemetry import SystemClock, get_logger
-from kxmsg.topology import EVENTS, OUTBOUND, OUTBOUND_FIFO, SEQUENCE, STORAGE, TOPOLOGY, Rule, Topology, queue_of
+from kxmsg.telemetry import SystemClock
+from kxmsg.topology import OUTBOUND, OUTBOUND_FIFO, SEQUENCE, STORAGE, TOPOLOGY, Rule, Topology, bus_rules
 
 if TYPE_CHECKING:
+    from kxmsg.aws.backend import AwsBackend
     from kxmsg.embedded.connections import GatewayClient
-    from kxmsg.embedded.secrets import LocalSecrets
     from kxmsg.services.identity import CachedKeys, TokenVerifier
+    from kxmsg.services.secrets import Secrets
     from kxmsg.services.sessions import Frames, Sessions
 
-log = get_logger(__name__)
+    Backend: TypeAlias = EmbeddedBackend | AwsBackend
+
+_API_GATEWAY: Final = re.compile(r"^https://[^/]+\.execute-api\.[^/]+\.amazonaws\.com")
+"""The callback URL of a WebSocket API."""
 
 
 class App:
@@ -49,10 +54,15 @@ class App:
     time that the others would take to start.
     """
 
-    def __init__(self, settings: Settings, backend: EmbeddedBackend, clock: Clock) -> None:
+    def __init__(self, settings: Settings, backend: "Backend", clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
         self.backend = backend
+        self._open: list[GatewayClient] = []
+
+    async def check(self, queues: Iterable[str]) -> None:
+        """Whether these queues, and all tables, are there. Raises :class:`~kxmsg.errors.StartError` with the remedy."""
+        await self.backend.check(queues)
 
     async def prepare(self) -> None:
         """What stages need before their first message: a mistake in the subscriptions stops the start.
@@ -61,9 +71,16 @@ class App:
         """
         self.bus  # noqa: B018 - makes it, of the catalogue, which is made of files
 
+    async def prepare_to_push(self) -> None:
+        """As :meth:`prepare`, for what calls gateways. Raises :class:`~kxmsg.errors.StartError`."""
+        await self.prepare()
+        await self.load_secrets()
+        self.gateway  # noqa: B018 - makes it, of secrets
+
     async def prepare_to_serve(self) -> None:
         """As :meth:`prepare`, for the API: its keys are read too. Raises :class:`~kxmsg.errors.StartError`."""
         await self.prepare()
+        await self.load_secrets()
         self.gateway_secrets, self.sessions, self.inbox  # noqa: B018 - makes them, of files
 
     @property
@@ -97,36 +114,22 @@ class App:
 
     @cached_property
     def bus(self) -> EventBus:
-        return self._embedded_bus
-
-    @cached_property
-    def _embedded_bus(self) -> EmbeddedBus:
         return self.backend.bus(self._rules(self.catalogue))
 
     def reload(self, catalogue: Catalogue) -> None:
         """Go by these subscriptions from now on, everywhere in this process: parts ask for the catalogue each time."""
         self.catalogue = catalogue
-        self._embedded_bus.replace(self._rules(catalogue))
+        self.bus.replace(self._rules(catalogue))
 
     def _rules(self, catalogue: Catalogue) -> list[Rule]:
-        """What the bus goes by. Logs which targets of subscriptions can't be served here."""
-        rules = [
-            Rule(source or "any", frozenset({source} if source else ()), kinds or frozenset(), EVENTS)
-            for source, kinds in catalogue.wanted().items()
-        ]
-        for one in catalogue.destinations():
-            for target in one.targets:
-                queue = queue_of(target.arn, self.settings.prefix)
-                if queue is None or self.backend.find(queue) is None:
-                    reason = "there is no such queue yet" if queue else "only queues can be served here"
-                    names = {"subscription": one.name, "target": target.id, "arn": target.arn}
-                    log.warning("a target gets no events", reason=reason, **names)
-                if queue is not None:
-                    rules.append(Rule(f"{one.name}: {target.id}", frozenset(), frozenset(), queue, one.pattern))
-        return rules
+        return [*bus_rules(catalogue), *self.backend.routes(catalogue.destinations(), self.settings.prefix)]
+
+    async def load_secrets(self) -> None:
+        """Read the installation's secrets, where that takes a call. Raises :class:`~kxmsg.errors.StartError`."""
+        self.secrets = await self.backend.load_secrets() or self.secrets
 
     @cached_property
-    def secrets(self) -> "LocalSecrets":
+    def secrets(self) -> "Secrets":
         from kxmsg.embedded.secrets import LocalSecrets
 
         return LocalSecrets(self.settings.data)
@@ -143,13 +146,21 @@ class App:
 
     @cached_property
     def gateway(self) -> ConnectionGateway:
-        return self._gateway_client
+        """Every gateway of the allow-list: kxmsg's own, and those of API Gateway."""
+        urls = self._gateways()
+        hosted = {name: url for name, url in urls.items() if _API_GATEWAY.search(url)}
+        own = {name: url for name, url in urls.items() if name not in hosted}
+        if not hosted:
+            return self._gateway_client(own)
+        pushing = self.backend.gateways(hosted)
+        return Gateways({**dict.fromkeys(hosted, pushing), **dict.fromkeys(own, self._gateway_client(own))})
 
-    @cached_property
-    def _gateway_client(self) -> "GatewayClient":
+    def _gateway_client(self, urls: Mapping[str, str]) -> "GatewayClient":
         from kxmsg.embedded.connections import GatewayClient
 
-        return GatewayClient(self._gateways(), self.management_credentials)
+        client = GatewayClient(urls, self.management_credentials)
+        self._open.append(client)
+        return client
 
     @cached_property
     def _issuer_keys(self) -> "CachedKeys | None":
@@ -285,8 +296,8 @@ class App:
 
     async def close(self) -> None:
         """Finish what was begun."""
-        if "_gateway_client" in self.__dict__:
-            await self._gateway_client.close()
+        for client in self._open:
+            await client.close()
         keys: CachedKeys | None = self.__dict__.get("_issuer_keys")
         if keys is not None:
             await keys.close()
@@ -306,15 +317,28 @@ class App:
 @asynccontextmanager
 async def open_app(settings: Settings, topology: Topology = TOPOLOGY) -> AsyncIterator[App]:
     """The app that the settings describe, closed at the end. Raises :class:`~kxmsg.errors.StartError`."""
-    if settings.backend != "embedded":
-        raise StartError("KXMSG_BACKEND=aws is not available in this version; use embedded")
     _make_folder(settings.data)
     clock = SystemClock()
-    app = App(settings, EmbeddedBackend(settings.data, topology, clock, durability=settings.durability), clock)
+    app = App(settings, await _backend(settings, topology, clock), clock)
     try:
         yield app
     finally:
         await app.close()
+
+
+async def _backend(settings: Settings, topology: Topology, clock: Clock) -> "Backend":
+    if settings.backend == "embedded":
+        return EmbeddedBackend(settings.data, topology, clock, durability=settings.durability)
+    from kxmsg.aws.backend import AwsBackend  # imports the SDK, which takes a second
+
+    return await AwsBackend.open(topology, settings.prefix, fast_wire=settings.fast_wire)
+
+
+async def secrets_of(settings: Settings) -> "Secrets":
+    """The installation's secrets, for a command. Raises :class:`~kxmsg.errors.StartError`."""
+    async with open_app(settings) as app:
+        await app.load_secrets()
+        return app.secrets
 
 
 def memory_app(

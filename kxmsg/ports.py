@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from kxmsg.model.connection import Post as Post
 from kxmsg.model.event import Event
+from kxmsg.topology import Rule
 from kxmsg.types import Scalar
 
 Item: TypeAlias = dict[str, Any]
@@ -124,6 +125,10 @@ class EventBus(Protocol):
 
     def matches(self, source: str, detail_type: str) -> bool:
         """False only where no rule can take such an event, so that it need not even be made."""
+        ...
+
+    def replace(self, rules: Sequence[Rule]) -> None:
+        """Go by these rules from now on; on AWS they hold once ``kxmsg provision`` has made them."""
         ...
 
 

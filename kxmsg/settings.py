@@ -27,7 +27,10 @@ class Settings(BaseSettings):
     backend: Literal["embedded", "aws"] = Field("embedded", description="Where queues, tables and files live.")
     config: Path = Field(Path("config"), description="Folder of YAML subscriptions.")
     data: Path = Field(Path(".kxmsg"), description="Folder of the embedded backend.")
-    prefix: str = Field("kx-notifications", description="Head of every resource name.")
+    prefix: str = Field("kx-notifications", description="Head of every resource name on AWS.")
+    fast_wire: bool = Field(
+        True, description="AWS: hot calls over kxmsg's own HTTP client; false: all through the SDK, 20 times slower."
+    )
     durability: Literal["full", "normal"] = Field(
         "full", description="Embedded: 'full' survives power loss, 'normal' only crashes of the process."
     )

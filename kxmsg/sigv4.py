@@ -62,7 +62,7 @@ def sign(
     now: float,
 ) -> dict[str, str]:
     """The headers to add to a request; ``headers`` (``host`` among them) are all signed. ``now`` is epoch seconds."""
-    stamp = _stamp(int(now))
+    stamp = timestamp(int(now))
     added = {"x-amz-date": stamp}
     if credentials.session_token:
         added["x-amz-security-token"] = credentials.session_token
@@ -145,12 +145,14 @@ def _same(one: str, other: str) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _stamp(second: int) -> str:
+def timestamp(second: int) -> str:
+    """A value of ``x-amz-date``; ``second`` counts from the epoch."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
 @lru_cache(maxsize=64)
-def _signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
+def signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
+    """The key that signs what is sent to a service in a region on a day, ``YYYYMMDD``; derived once."""
     key = f"AWS4{secret_key}".encode()
     for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
@@ -159,7 +161,7 @@ def _signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
 
 def _signature(secret_key: str, region: str, service: str, stamp: str, scope: str, canonical: str) -> str:
     to_sign = f"{ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-    return hmac.digest(_signing_key(secret_key, stamp[:8], region, service), to_sign.encode(), "sha256").hex()
+    return hmac.digest(signing_key(secret_key, stamp[:8], region, service), to_sign.encode(), "sha256").hex()
 
 
 def _canonical_request(
@@ -167,13 +169,13 @@ def _canonical_request(
 ) -> str:
     lines = "".join([f"{name}:{' '.join(headers[name].split())}\n" for name in names])
     return (
-        f"{method.upper()}\n{_canonical_path(path)}\n{_canonical_query(query) if query else ''}\n"
+        f"{method.upper()}\n{canonical_path(path)}\n{_canonical_query(query) if query else ''}\n"
         f"{lines}\n{';'.join(names)}\n{payload_hash}"
     )
 
 
 @lru_cache(maxsize=256)
-def _canonical_path(path: str) -> str:
+def canonical_path(path: str) -> str:
     """Dot segments and empty ones removed (RFC 3986, section 5.2.4), then encoded a second time."""
     kept: list[str] = []
     for segment in path.split("/"):

@@ -33,6 +33,9 @@ PUSHED: Final = Counter("kxmsg_pushed_total", "Frames pushed", ["outcome"], regi
 MATCHED: Final = Counter("kxmsg_events_matched_total", "Events by number of mappings hit", ["hit"], registry=REGISTRY)
 CONNECTIONS: Final = Gauge("kxmsg_connections", "Open WebSocket connections", registry=REGISTRY)
 THROTTLED: Final = Counter("kxmsg_throttled_total", "Entries that a mapping's throttle dropped", registry=REGISTRY)
+AWS_CALLS: Final = Counter(
+    "kxmsg_aws_calls_total", "Calls to AWS, each attempt", ["service", "operation", "outcome"], registry=REGISTRY
+)
 FRAMES: Final = Counter("kxmsg_frames_total", "WebSocket frames", ["direction"], registry=REGISTRY)
 
 _trace: ContextVar[str | None] = ContextVar("kxmsg_trace", default=None)

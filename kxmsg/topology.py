@@ -6,9 +6,11 @@ Names here are logical: an adapter puts the resource prefix before them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from kxmsg.matching import Pattern
+if TYPE_CHECKING:
+    from kxmsg.matching import Pattern
+    from kxmsg.subscriptions import Catalogue
 
 DLQ_SUFFIX: Final = "-dlq"
 
@@ -60,7 +62,7 @@ class Rule:
     sources: frozenset[str]
     detail_types: frozenset[str]
     queue: str
-    pattern: Pattern | None = None
+    pattern: "Pattern | None" = None
 
     def accepts(self, source: str, detail_type: str) -> bool:
         """Whether it may take such an event: without a pattern it does."""
@@ -108,6 +110,14 @@ class WorkerSpec:
     name: str
     module: str
     queues: tuple[str, ...]
+
+
+def bus_rules(catalogue: "Catalogue") -> list[Rule]:
+    """The rules that bring to us what the subscriptions ask for: coarse and few, one for each source."""
+    return [
+        Rule(source or ANY, frozenset({source} if source else ()), kinds or frozenset(), EVENTS)
+        for source, kinds in catalogue.wanted().items()
+    ]
 
 
 _Spec = TypeVar("_Spec", QueueSpec, TableSpec)
@@ -158,7 +168,11 @@ FANOUT_FIFO: Final = "fanout.fifo"
 FANOUT_CHUNK: Final = "fanout-chunk.fifo"
 OUTBOUND: Final = "outbound"
 OUTBOUND_FIFO: Final = "outbound.fifo"
+ANY: Final = "*"
+"""Name of the rule for events of whatever source; no source is called so."""
+
 BUS: Final = "bus"
+BLOBS: Final = "blobs"
 
 LOGS: Final = "logs"
 CHANNELS: Final = "channels"

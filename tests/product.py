@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kxmsg.bootstrap import App, memory_app
+from kxmsg.embedded.backend import EmbeddedBackend
 from kxmsg.embedded.mishaps import AwsLike
 from kxmsg.embedded.tables import EmbeddedTables
 from kxmsg.model.connection import Connection
@@ -16,6 +17,7 @@ from kxmsg.model.target import Target
 from kxmsg.ports import Failure
 from kxmsg.settings import Settings
 from kxmsg.testing.virtual import START, VirtualClock, run
+from kxmsg.topology import Rule
 
 T = TypeVar("T")
 
@@ -67,6 +69,7 @@ def simulate(scenario: Callable[[App], Awaitable[T]], *, seed: int | None = None
         clock = VirtualClock(asyncio.get_running_loop())
         app = memory_app(clock=clock, aws_like=seed, settings=Settings(config=CONFIG))
         if seed is not None:
+            assert isinstance(app.backend, EmbeddedBackend)
             tables = EmbeddedTables(app.backend._engine, app.topology, clock, aws_like=AwsLike(seed, **mishaps))
             app.backend.tables = tables
         try:
@@ -88,6 +91,9 @@ class RecordingBus:
 
     def matches(self, source: str, detail_type: str) -> bool:
         return True
+
+    def replace(self, rules: Sequence[Rule]) -> None:
+        """It wants everything whatever the rules."""
 
     async def put(self, events: Sequence[Event]) -> list[Failure]:
         failures: list[Failure] = []

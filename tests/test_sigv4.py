@@ -227,12 +227,12 @@ def test_the_session_token_must_be_the_keys_own() -> None:
 
 
 def test_the_signing_key_is_derived_once_a_day() -> None:
-    sigv4._signing_key.cache_clear()
+    sigv4.signing_key.cache_clear()
     for second in range(5):
         signed_request(at=AT + second)
-    assert sigv4._signing_key.cache_info().misses == 1
+    assert sigv4.signing_key.cache_info().misses == 1
     signed_request(at=AT + 86_400)
-    assert sigv4._signing_key.cache_info().misses == 2
+    assert sigv4.signing_key.cache_info().misses == 2
 
 
 def test_secrets_do_not_show() -> None:

@@ -15,7 +15,7 @@ from kxmsg.topology import FANOUT, FANOUT_CHUNK, FANOUT_FIFO
 from kxmsg.transport import send
 
 worker = Worker("fanout")
-worker.on_start(App.prepare)
+worker.on_start(App.prepare_to_push)
 
 
 @worker.handler(queue=FANOUT)

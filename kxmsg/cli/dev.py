@@ -33,6 +33,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run everything until ``stop`` is set, then end it in order: connections, requests, work in hand."""
     settings = settings.model_copy(update={"stop_timeout": 5 + DRAIN})
     async with open_app(settings) as app:
+        await app.check(spec.name for spec in TOPOLOGY.queues)
+        await app.prepare_to_serve()
         workers = [find_worker(spec.name) for spec in TOPOLOGY.workers]
         count = len(app.catalogue.subscriptions)
         api = ApiServer(create_app(app, ROUTERS), host=settings.host, port=settings.api_port)

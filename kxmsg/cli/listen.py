@@ -11,7 +11,7 @@ from rich.console import Console
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from kxmsg.embedded.secrets import LocalSecrets
+from kxmsg.bootstrap import secrets_of
 from kxmsg.errors import Forbidden, StartError, Unauthenticated
 from kxmsg.retry import Backoff
 from kxmsg.settings import Settings
@@ -36,18 +36,20 @@ class Listener:
         count: int | None,
     ) -> None:
         self._settings = settings
-        self._token = token or LocalSecrets(settings.data).mint(
-            user, tenant, roles, LIFE, settings.issuer, settings.audience
-        )
+        self._token = token
+        self._user, self._tenant, self._roles = user, tenant, roles
         self._raw = raw
         self._left = count
         self._seen: dict[tuple[str, str], int] = {}
         self._out = Console(highlight=False, soft_wrap=True)
         self._err = Console(stderr=True, highlight=False)
-        self._who = f"{user} of {tenant}"
 
     async def run(self, channels: Sequence[str]) -> None:
         """Listen until interrupted, or until as many frames as wanted have come."""
+        if self._token is None:
+            settings, secrets = self._settings, await secrets_of(self._settings)
+            who = self._user, self._tenant, self._roles
+            self._token = secrets.mint(*who, LIFE, settings.issuer, settings.audience)
         address = f"ws://{self._settings.host}:{self._settings.gateway_port}/"
         unknown = [channel for channel in channels if not await self._join(channel)]
         attempt = 0
@@ -57,7 +59,7 @@ class Listener:
                     async with self._connect(f"{address}?threadId={quote(unknown[-1], safe='')}"):
                         unknown.pop()
                 async with self._connect(address) as socket:
-                    self._err.print(f"listening as {self._who}; Ctrl-C ends it")
+                    self._err.print(f"listening as {self._user} of {self._tenant}; Ctrl-C ends it")
                     attempt = 0
                     await self._show(socket)
             except InvalidStatus as refused:

@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from kxmsg.cli import data, mappings, processes, tools
+from kxmsg.cli import data, mappings, processes, provision, tools
 from kxmsg.errors import BackendError, ConfigError, KxmsgError, Refusal, StartError
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for module in (processes, data, mappings, tools):
+for module in (processes, data, mappings, tools, provision):
     module.register(app)
 
 EXIT_FAILED: Final = 1

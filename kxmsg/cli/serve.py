@@ -16,6 +16,7 @@ async def run_worker(settings: Settings, name: str, stop: asyncio.Event) -> None
     """Run the worker ``name`` until ``stop`` is set and what was in hand is done."""
     worker = find_worker(name)
     async with open_app(settings, worker.topology(TOPOLOGY)) as app:
+        await app.check(worker.queues)
         await worker.run(app, stop, heartbeats=settings.data / "health")
 
 
@@ -26,6 +27,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     from kxmsg.api.server import ApiServer
 
     async with open_app(settings) as app:
+        await app.check(queue.name for queue in app.entrances.values())
         await app.prepare_to_serve()
         server = ApiServer(create_app(app, ROUTERS), host=settings.host, port=settings.api_port)
         await server.start()
@@ -38,6 +40,7 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     from kxmsg.gateway.app import serve
 
     async with open_app(settings) as app:
+        await app.load_secrets()
         secret, credentials = app.gateway_secrets[0], app.management_credentials
     await serve(settings, secret=secret, credentials=[credentials], stop=stop)
 

@@ -23,8 +23,10 @@ def token(
     ttl: Annotated[float, typer.Option(help="Seconds until it expires; below 0 it has expired.")] = 3600,
     name: Annotated[str | None, typer.Option(help="The user's display name.")] = None,
 ) -> None:
-    """Print a token signed with the data folder's key."""
-    from kxmsg.embedded.secrets import LocalSecrets
+    """Print a token signed with the installation's own key: in the data folder or, on AWS, in its secret."""
+    import asyncio
+
+    from kxmsg.bootstrap import secrets_of
     from kxmsg.model.target import check_id
 
     current = read_settings()
@@ -33,7 +35,7 @@ def token(
         check_id(tenant, "--tenant")
     except InvalidInput as error:
         raise ConfigError([str(error)]) from error
-    secrets = LocalSecrets(current.data)
+    secrets = asyncio.run(secrets_of(current))
     typer.echo(secrets.mint(user, tenant, role or ["employee"], ttl, current.issuer, current.audience, name))
 
 

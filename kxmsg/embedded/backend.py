@@ -1,6 +1,6 @@
 """The embedded backend as a whole: every port, on one folder or in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +13,13 @@ from kxmsg.embedded.queues import EmbeddedQueue
 from kxmsg.embedded.tables import EmbeddedTables
 from kxmsg.embedded.topics import EmbeddedTopic
 from kxmsg.embedded.wake import Wake
-from kxmsg.ports import Clock
-from kxmsg.topology import TOPOLOGY, QueueSpec, Rule, Topology
+from kxmsg.errors import StartError
+from kxmsg.ports import Clock, ConnectionGateway
+from kxmsg.subscriptions import Subscription
+from kxmsg.telemetry import get_logger
+from kxmsg.topology import TOPOLOGY, QueueSpec, Rule, Topology, queue_of
+
+_log = get_logger(__name__)
 
 
 class EmbeddedBackend:
@@ -84,6 +89,33 @@ class EmbeddedBackend:
         """An event bus with these rules, which may be replaced by others."""
         queues = {spec.name: self.queue(spec.name) for spec in self.topology.queues}
         return EmbeddedBus(rules, queues, self._clock, find=self.find)
+
+    def routes(self, subscriptions: Sequence[Subscription], prefix: str) -> list[Rule]:
+        """The rules of subscriptions' own targets. Logs which of them can't be served here."""
+        rules = []
+        for one in subscriptions:
+            for target in one.targets:
+                queue = queue_of(target.arn, prefix)
+                if queue is None or self.find(queue) is None:
+                    reason = "there is no such queue yet" if queue else "only queues can be served here"
+                    names = {"subscription": one.name, "target": target.id, "arn": target.arn}
+                    _log.warning("a target gets no events", reason=reason, **names)
+                if queue is not None:
+                    rules.append(Rule(f"{one.name}: {target.id}", frozenset(), frozenset(), queue, one.pattern))
+        return rules
+
+    def gateways(self, urls: Mapping[str, str]) -> ConnectionGateway:
+        """None of API Gateway's: raises :class:`~kxmsg.errors.StartError`."""
+        names = ", ".join(urls)
+        raise StartError(
+            f"KXMSG_GATEWAYS: {names}: API Gateway is called with KXMSG_BACKEND=aws; set that, or remove it"
+        )
+
+    async def load_secrets(self) -> None:
+        """Nothing to load: they are files, read when they are needed."""
+
+    async def check(self, queues: Iterable[str]) -> None:
+        """Nothing to check: what is missing is made."""
 
     async def sweep(self) -> int:
         """Delete what has expired; returns how many items that were."""

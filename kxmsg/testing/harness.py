@@ -96,7 +96,9 @@ class WorkerHarness:
         loop = asyncio.get_running_loop()
         clock = VirtualClock(loop) if isinstance(loop, VirtualTimeLoop) else SystemClock()
         self.app = memory_app(topology=self._topology, clock=clock, aws_like=self._aws_like, settings=self._settings)
-        self.app.backend = cast("EmbeddedBackend", _WatchedBackend(self.app.backend, self._watch))
+        self.app.backend = cast(
+            "EmbeddedBackend", _WatchedBackend(cast("EmbeddedBackend", self.app.backend), self._watch)
+        )
         self._ending.push_async_callback(self.app.close)
         self._running = asyncio.create_task(self._worker.run(self.app, self._stop, rng=self._rng))
         return self

@@ -250,6 +250,7 @@ class _MortalDeque(_ShuffledDeque):
 
 def _bury(loop: VirtualTimeLoop, app: App) -> None:
     """End what still hangs in a dead loop, so that nothing leaks into the next test. It can't reach the disk."""
+    assert isinstance(app.backend, EmbeddedBackend)
     app.backend._engine._closed = True
     loop.set_exception_handler(lambda *_: None)
     loop.set_task_factory(None)

@@ -34,7 +34,8 @@ def schedule(scenario: Callable[[list[App]], Awaitable[None]], settings: Setting
 
     async def main() -> None:
         clock = VirtualClock(asyncio.get_running_loop())
-        backend: EmbeddedBackend = memory_app(clock=clock).backend
+        backend = memory_app(clock=clock).backend
+        assert isinstance(backend, EmbeddedBackend)
         apps = [App(settings, backend, clock) for _ in range(processes)]
         for app in apps:
             app.bus = RecordingBus()

@@ -1,0 +1,1 @@
+"""Resources on AWS, a module for each service: how each kind is read, made, changed and removed."""
