@@ -9,7 +9,7 @@ MINISTACK_READY := $(MINISTACK)/.ready
 
 .PHONY: dev test check bench setup procs lock clean
 
-dev: setup ## Everything in one process, on 127.0.0.1
+dev: $(READY) ## Everything in one process, on 127.0.0.1
 	@exec $(BIN)/kxmsg dev
 
 test: setup ## All tests

@@ -57,6 +57,7 @@ def test_every_part_of_the_topology_is_wanted_once() -> None:
         "rule": 1,
         "table": len(TOPOLOGY.tables),
         "bucket": 1,
+        "secret": 1,
     }
 
 
@@ -308,13 +309,13 @@ def test_what_waits_for_each_other_is_refused() -> None:
 # -------------------------------------------------------------------------------------------------- permissions
 
 
-def test_every_worker_type_has_permissions_and_so_has_the_api() -> None:
-    assert set(USES) == {spec.name for spec in TOPOLOGY.workers} | {"api"}
+def test_every_worker_type_has_permissions_and_so_have_api_and_gateway() -> None:
+    assert set(USES) == {spec.name for spec in TOPOLOGY.workers} | {"api", "gateway"}
 
 
 @pytest.mark.parametrize("process", sorted(USES))
 def test_a_process_needs_only_what_is_provisioned(process: str) -> None:
-    known = {NAMES.bus_arn, NAMES.bucket_arn("claims"), f"{NAMES.bucket_arn('claims')}/claims/*"}
+    known = {NAMES.bus_arn, NAMES.bucket_arn("blobs"), f"{NAMES.bucket_arn('blobs')}/claims/*", NAMES.secret_arn}
     known |= {NAMES.queue_arn(name) for spec in TOPOLOGY.queues for name in (spec.name, spec.dlq)}
     known |= {NAMES.topic_arn(spec.name) for spec in TOPOLOGY.topics}
     known |= {NAMES.table_arn(spec.name) for spec in TOPOLOGY.tables}
@@ -338,7 +339,9 @@ def test_the_how_to_tells_what_a_process_uses(process: str) -> None:
     uses = USES[process]
     received = tuple(name for spec in TOPOLOGY.workers if spec.name == process for name in spec.queues)
     assert cells == [received, uses.sends, uses.publishes, uses.reads, uses.writes]
-    assert row.endswith("| yes |" if uses.events else "| - |")
+    assert [cell.strip() for cell in row.split("|")[7:9]] == [
+        "yes" if one else "-" for one in (uses.events, uses.secrets)
+    ]
 
 
 @pytest.mark.parametrize("process", sorted(USES))

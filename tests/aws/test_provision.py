@@ -294,7 +294,7 @@ async def test_a_table_with_other_keys_is_an_error_with_the_remedy_and_stays_as_
 
 async def test_a_bucket_made_public_and_without_our_lifecycle_is_mended(site: Site, calls: Mishaps) -> None:
     await site.provisioner().apply()
-    bucket = {"Bucket": site.names.bucket("claims")}
+    bucket = {"Bucket": site.names.bucket("blobs")}
     theirs = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 1}}
     await calls.call("s3", "DeletePublicAccessBlock", bucket)
     await calls.call("s3", "PutBucketLifecycleConfiguration", {**bucket, "LifecycleConfiguration": {"Rules": [theirs]}})
@@ -338,7 +338,7 @@ async def test_a_bucket_is_made_in_its_region(region: str, more: Mapping[str, An
     recorded = Recorded({}, {})
     [bucket] = [one for one in desired(TOPOLOGY, Names("kx", "123456789012", region), []) if one.kind == "bucket"]
     await Buckets(recorded, "kx").create(bucket)
-    assert recorded.payloads[0] == {"Bucket": f"kx-claims-123456789012-{region}", **more}
+    assert recorded.payloads[0] == {"Bucket": f"kx-blobs-123456789012-{region}", **more}
     assert recorded.payloads[1]["ExpectedBucketOwner"] == "123456789012"
 
 
