@@ -1,5 +1,6 @@
 """The composition root: what it opens, refuses, makes late and closes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,10 +52,20 @@ async def test_a_data_folder_that_can_not_be_made_stops_the_start(tmp_path: Path
             pass
 
 
-async def test_a_backend_that_there_is_not_yet_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match="KXMSG_BACKEND=aws"):
+async def test_aws_without_a_region_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    with pytest.raises(StartError, match="AWS_REGION"):
         async with open_app(settings(tmp_path, backend="aws")):
             pass
+
+
+def test_gateways_of_api_gateway_need_the_aws_backend(tmp_path: Path) -> None:
+    hosted = "main=https://abc.execute-api.eu-west-1.amazonaws.com/prod"
+    app = memory_app(settings=settings(tmp_path, gateways=[hosted]))
+    with pytest.raises(StartError, match=r"KXMSG_GATEWAYS: main: .*KXMSG_BACKEND=aws"):
+        app.gateway  # noqa: B018 - made when it is asked for
 
 
 async def test_a_mistake_in_the_subscriptions_stops_the_start_with_its_place(tmp_path: Path) -> None:
