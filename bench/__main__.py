@@ -13,7 +13,11 @@ import uvloop
 from bench.baseline import broadcasting
 from bench.matching import matching
 from bench.path import Throughput, burst, steady
+from bench.processes import REPEATS
+from bench.pushes import pushes
 from bench.rendering import compilation, expressions, notification
+from bench.requests import requests
+from bench.sqs import calls, messages
 from bench.stack import cpu, running
 from kxmsg.testing.stack import Stack
 
@@ -42,7 +46,38 @@ async def main() -> None:
     lines += ["", "## Rendering: microseconds", "", "| what | µs |", "|---|---|"]
     lines += [f"| {name.replace('|', '&#124;')} | {_microseconds(spent)} |" for name, spent in rendering]
     lines += ["", f"Compiling the notification takes {compilation():.2f} ms."]
+    lines += await _aws()
     RESULTS.write_text("\n".join(lines) + "\n")
+
+
+async def _aws() -> list[str]:
+    lines = [
+        "",
+        "## AWS: what calls cost",
+        "",
+        "CPU time of the client's process alone, which has one thread, against a trivial local responder in another.",
+        f"Medians of {REPEATS} runs that take turns. `kxmsg, over aiobotocore` is with the fast wire turned off.",
+        "",
+        "### Pushes to WebSocket connections",
+        "",
+        *await pushes(),
+        "",
+        "### SQS: one call",
+        "",
+        *await calls(),
+        "",
+        "### SQS: messages received, handled and deleted by the whole runtime",
+        "",
+        *await messages(),
+        "",
+        "### Requests to AWS for 1,000 notifications",
+        "",
+        "By stage, each on a full queue, at an emulator; polls that find nothing are left out. TLS changes no counts.",
+        "",
+        *await requests(),
+    ]
+    _say(lines)
+    return lines
 
 
 async def _paths(durability: str) -> list[str]:

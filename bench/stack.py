@@ -14,7 +14,7 @@ from kxmsg.testing.stack import COMMANDS, Stack
 SUBSCRIPTIONS: Final = """\
 eventSubscriptions:
   - name: bench
-    eventPattern: { source: [bench], detail-type: [user, client] }
+    eventPattern: { source: [bench], detail-type: [user, client, channel] }
     notificationMapping:
       user:
         targetType: user
@@ -28,6 +28,11 @@ eventSubscriptions:
         title: "Incident {{ detail.orderId }}"
         content: "{{ detail.text }}"
         metadata: { at: "{{ detail.at }}" }
+      channel:
+        targetType: channel
+        channelId: "{{ detail.channelId }}"
+        senderId: bench
+        content: "{{ detail.text }}"
 """
 
 
