@@ -21,7 +21,7 @@ from kxmsg.aws.queues import SqsQueue
 from kxmsg.aws.retrying import Retrying
 from kxmsg.aws.sdk import SdkApi
 from kxmsg.aws.wire.client import WireApi
-from kxmsg.ports import Outgoing, Queue, Topic
+from kxmsg.ports import BlobStore, Outgoing, Queue, Topic
 from kxmsg.runtime import logs, loop
 from kxmsg.settings import Settings
 from kxmsg.telemetry import SystemClock
@@ -110,6 +110,10 @@ class _App:
     clock: SystemClock
     calls: Retrying
     names: Names
+
+    @property
+    def blobs(self) -> BlobStore:
+        raise LookupError("nothing here is too large for a message")
 
     def queue(self, name: str) -> Queue:
         return SqsQueue(self.calls, self.names, name)

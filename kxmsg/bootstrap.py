@@ -9,6 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from kxmsg.claims import CheckedQueue, CheckedTopic
 from kxmsg.embedded.backend import EmbeddedBackend
 from kxmsg.errors import StartError
 from kxmsg.model.envelope import Ordering
@@ -59,10 +60,18 @@ class App:
         self.clock = clock
         self.backend = backend
         self._open: list[GatewayClient] = []
+        self._queues: dict[str, Queue] = {}
 
     async def check(self, queues: Iterable[str]) -> None:
-        """Whether these queues, and all tables, are there. Raises :class:`~kxmsg.errors.StartError` with the remedy."""
+        """Whether these queues, the event bus and all tables are there.
+
+        Raises :class:`~kxmsg.errors.StartError` with the remedy.
+        """
         await self.backend.check(queues)
+
+    async def check_bus(self) -> None:
+        """Whether the event bus is there, for what needs nothing else. Raises :class:`~kxmsg.errors.StartError`."""
+        await self.backend.check_bus()
 
     async def prepare(self) -> None:
         """What stages need before their first message: a mistake in the subscriptions stops the start.
@@ -97,11 +106,13 @@ class App:
 
     def queue(self, name: str) -> Queue:
         """The queue of that name, or dead-letter queue of one; raises KeyError."""
-        return self.backend.queue(name)
+        if name not in self._queues:
+            self._queues[name] = CheckedQueue(self.backend.queue(name), self.blobs)
+        return self._queues[name]
 
     def topic(self, name: str) -> Topic:
         """The topic of that name; raises KeyError."""
-        return self.backend.topic(name)
+        return CheckedTopic(self.backend.topic(name), self.blobs)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -331,7 +342,7 @@ async def _backend(settings: Settings, topology: Topology, clock: Clock) -> "Bac
         return EmbeddedBackend(settings.data, topology, clock, durability=settings.durability)
     from kxmsg.aws.backend import AwsBackend  # imports the SDK, which takes a second
 
-    return await AwsBackend.open(topology, settings.prefix, fast_wire=settings.fast_wire)
+    return await AwsBackend.open(topology, settings.prefix, fast_wire=settings.fast_wire, timeout=settings.aws_timeout)
 
 
 async def secrets_of(settings: Settings) -> "Secrets":

@@ -100,6 +100,15 @@ class Queue(Protocol):
         ...
 
 
+@runtime_checkable
+class Peekable(Protocol):
+    """A queue whose messages can be looked at where they are."""
+
+    async def peek(self, limit: int, after: str | None = None) -> list[Delivery]:
+        """Up to ``limit`` messages, those after the one with this id."""
+        ...
+
+
 class Topic(Protocol):
     """SNS semantics: one copy to each subscribed queue whose filter accepts the attributes."""
 

@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     fast_wire: bool = Field(
         True, description="AWS: hot calls over kxmsg's own HTTP client; false: all through the SDK, 20 times slower."
     )
+    aws_timeout: float = Field(
+        10,
+        gt=0,
+        le=60,
+        description="AWS: seconds that an attempt of a call may take; a poll may take 5 more than it waits.",
+    )
     durability: Literal["full", "normal"] = Field(
         "full", description="Embedded: 'full' survives power loss, 'normal' only crashes of the process."
     )

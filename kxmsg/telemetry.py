@@ -26,6 +26,9 @@ WAITED: Final = Histogram(
     registry=REGISTRY,
 )
 IN_HAND: Final = Gauge("kxmsg_in_hand", "Messages held by this process", ["worker", "queue"], registry=REGISTRY)
+BACKLOG: Final = Gauge(
+    "kxmsg_backlog", "Messages that wait on the worker type's queues", ["prefix", "worker"], registry=REGISTRY
+)
 DEAD: Final = Counter("kxmsg_dead_lettered_total", "Messages dead-lettered", ["worker", "queue"], registry=REGISTRY)
 LOOP_LAG: Final = Histogram("kxmsg_loop_lag_seconds", "Delay of the event loop", buckets=_SECONDS, registry=REGISTRY)
 APPENDED: Final = Counter("kxmsg_appended_total", "Entries stored and numbered", ["kind", "target"], registry=REGISTRY)

@@ -173,6 +173,10 @@ ANY: Final = "*"
 
 BUS: Final = "bus"
 BLOBS: Final = "blobs"
+CLAIMS: Final = "claims/"
+"""Head of the blobs that hold what is too large for a message."""
+CLAIM_DAYS: Final = 2 * 14 + 1
+"""They are kept so long: a message may lie in its queue for 14 days and, sent on as a dead letter, for 14 more."""
 
 LOGS: Final = "logs"
 CHANNELS: Final = "channels"

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from kxmsg.claims import MAX_BODY
 from kxmsg.codecs.envelope import encode_bundle, encode_parcel
 from kxmsg.errors import Permanent, Transient
 from kxmsg.keys import derived_id, group_id, tenant_group
@@ -17,9 +18,6 @@ from kxmsg.retry import Backoff
 T = TypeVar("T")
 
 ATTEMPTS: Final = 5
-
-MAX_BODY: Final = 240 * 1024
-"""Bytes of one message: SNS takes 256 KiB with its attributes."""
 
 _BACKOFF: Final = Backoff(base=0.02, cap=1.0)
 

@@ -23,6 +23,7 @@ from typing import Any, TypeVar, overload
 
 from kxmsg.errors import ConfigError
 from kxmsg.retry import Jitter
+from kxmsg.runtime import demand
 from kxmsg.runtime.consumer import GRACE, Consumer, Options
 from kxmsg.runtime.context import App, Context
 from kxmsg.runtime.decoders import register
@@ -256,6 +257,9 @@ class Worker:
             )
             for name, serving in self._serving.items()
         ]
+        if self._serving:
+            queues = [app.queue(name) for name in self._serving]
+            keepers.append(group.create_task(demand.watch(app.settings.prefix, self.name, queues)))
         periodic = Scope(group)
         for seconds, task in self._periodic:
             periodic.start(self._repeat(seconds, task, app, stop, rng))

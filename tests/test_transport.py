@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kxmsg.claims import MAX_BODY
 from kxmsg.codecs.envelope import decode_bundle, decode_parcel
 from kxmsg.errors import Permanent, Transient
 from kxmsg.keys import group_id, tenant_group
@@ -15,7 +16,6 @@ from kxmsg.ports import Failure, Outgoing
 from kxmsg.testing.virtual import run
 from kxmsg.transport import (
     ATTEMPTS,
-    MAX_BODY,
     bundle_messages,
     parcel_messages,
     publish_all,

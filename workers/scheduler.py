@@ -2,21 +2,21 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Any
-
-import orjson
+from typing import Any, Final
 
 from kxmsg import Context, Worker
 from kxmsg.bootstrap import App
 from kxmsg.errors import BackendError, Poison
 from kxmsg.model.envelope import Envelope
 from kxmsg.runtime.faults import describe
-from kxmsg.services.entrance import MAX_PAYLOAD
 from kxmsg.storage.due import SHARDS, DueItem, DueWindow
 from kxmsg.storage.windows import Collected
 from kxmsg.subscriptions.template import Template
 from kxmsg.telemetry import get_logger
 from kxmsg.transport import parcel_messages, send
+
+GIVE_BACK: Final = 2.0
+"""Seconds that giving the shards back may take: it comes after the drain, out of what that leaves over."""
 
 log = get_logger(__name__)
 
@@ -26,23 +26,32 @@ worker.on_start(App.prepare)
 
 @worker.every(1)
 async def fire(context: Context[App]) -> None:
-    """Send what is due in the shards that this process has leased."""
-    app = context.app
+    """Send what is due in the shards that this process has leased; one that fails holds up no other."""
+    faults: list[Exception] = []
     for shard in range(SHARDS):
+        try:
+            await _fire(shard, context.app)
+        except Exception as fault:  # whatever it is: raised once the others have had their turn
+            faults.append(fault)
+    if faults:
+        raise ExceptionGroup("shards failed", faults)
+
+
+async def _fire(shard: int, app: App) -> None:
+    ripe = await app.due.ripe(shard)
+    while ripe and await app.due.lease(shard, app.owner):
+        items = [one for one in ripe if isinstance(one, DueItem)]
+        windows = [one for one in ripe if isinstance(one, DueWindow)]
+        found = await asyncio.gather(*(app.digests.close(one) for one in windows))
+        closed = [one for one in found if one is not None]
+        due = [item.envelope for item in items] + [each for one in closed for each in summed_up(one, app)]
+        for ordering, queue in app.entrances.items():
+            envelopes = [envelope for envelope in due if envelope.ordering == ordering]
+            if envelopes:
+                await send(queue, parcel_messages(envelopes))
+        await app.due.done(items)
+        await app.digests.forget(closed)
         ripe = await app.due.ripe(shard)
-        while ripe and await app.due.lease(shard, app.owner):
-            items = [one for one in ripe if isinstance(one, DueItem)]
-            windows = [one for one in ripe if isinstance(one, DueWindow)]
-            found = await asyncio.gather(*(app.digests.close(one) for one in windows))
-            closed = [one for one in found if one is not None]
-            due = [item.envelope for item in items] + [each for one in closed for each in summed_up(one, app)]
-            for ordering, queue in app.entrances.items():
-                envelopes = [envelope for envelope in due if envelope.ordering == ordering]
-                if envelopes:
-                    await send(queue, parcel_messages(envelopes))
-            await app.due.done(items)
-            await app.digests.forget(closed)
-            ripe = await app.due.ripe(shard)
 
 
 def summed_up(window: Collected, app: App) -> list[Envelope]:
@@ -74,11 +83,7 @@ def summed_up(window: Collected, app: App) -> list[Envelope]:
 def _summary(window: Collected, template: Template | None, locale: str) -> dict[str, Any]:
     if template is None or template.digest is None:
         raise Poison("there is no such template with a digest any more")
-    payload = template.digest.summary([one.envelope.payload for one in window.kept], window.count, locale)
-    size = len(orjson.dumps(payload))
-    if size > MAX_PAYLOAD:
-        raise Poison(f"{template.digest.place}: digest: gives {size} bytes, and readers can take {MAX_PAYLOAD}")
-    return payload
+    return template.digest.summary([one.envelope.payload for one in window.kept], window.count, locale)
 
 
 def _expiry(window: Collected, ttl: float | None) -> int | None:
@@ -90,10 +95,10 @@ def _expiry(window: Collected, ttl: float | None) -> int | None:
 async def give_back(app: App) -> None:
     """Give the shards back, so that whoever comes next need not wait for their leases to end."""
     try:
-        for shard in range(SHARDS):
-            await app.due.release(shard, app.owner)
-    except BackendError as error:
-        log.warning("shards are not given back, their leases will end", error=str(error))
+        async with asyncio.timeout(GIVE_BACK):
+            await asyncio.gather(*(app.due.release(shard, app.owner) for shard in range(SHARDS)))
+    except (BackendError, TimeoutError) as error:
+        log.warning("shards are not given back, their leases will end", error=describe(error))
 
 
 @worker.every(5)

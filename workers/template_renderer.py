@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
-import orjson
-
 from kxmsg import Context, Worker
 from kxmsg.bootstrap import App
 from kxmsg.errors import Poison
@@ -20,7 +18,6 @@ from kxmsg.model.envelope import Envelope, Ordering
 from kxmsg.model.event import OWN_SOURCE
 from kxmsg.model.job import RenderJob
 from kxmsg.model.window import Kept, Window
-from kxmsg.services.entrance import MAX_PAYLOAD
 from kxmsg.storage.windows import Digests, Throttles
 from kxmsg.subscriptions import Hit
 from kxmsg.subscriptions.template import Rendered, Template
@@ -31,9 +28,6 @@ from kxmsg.topology import RENDER
 from kxmsg.transport import parcel_messages, send
 
 T = TypeVar("T")
-
-MAX_RENDERED: Final = 16 << 20
-"""Bytes that one job may come to in all: it is in memory at once."""
 
 WINDOWS_AT_ONCE: Final = 50
 """Windows that one batch works on at the same time: a template may address thousands of logs, each with its own."""
@@ -139,11 +133,6 @@ def _render(job: RenderJob, app: App, now: float) -> _Made | None:
     rendered = template.render(event, app.defaults)
     if rendered is None:
         return None
-    size = len(orjson.dumps(rendered.payload))
-    if size > MAX_PAYLOAD:
-        raise Poison(f"{template.name}: gives {size} bytes, and readers can take {MAX_PAYLOAD}; make it shorter")
-    if len(rendered.places) * size > MAX_RENDERED:
-        raise Poison(f"{template.name}: {len(rendered.places)} entries of {size} bytes; address a client or a channel")
     unique, time = _identity(event)
     at = epoch_of(time, now)
     expires = None if rendered.ttl is None else int(at + rendered.deliver_after + rendered.ttl)

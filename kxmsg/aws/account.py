@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Final
 
-from aiobotocore.credentials import (  # type: ignore[import-untyped]  # aiobotocore has no stubs
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # aiobotocore has no stubs
+from aiobotocore.credentials import (  # type: ignore[import-untyped]  # as above
     AioCredentials,
     AioRefreshableCredentials,
 )
@@ -36,6 +37,8 @@ PAUSE: Final = 60.0
 SHORT_PAUSE: Final = 10.0
 """As :data:`PAUSE`, where there is nothing to go on with."""
 RESOLVE_TIMEOUT: Final = 10.0
+_STS: Final = AioConfig(connect_timeout=3.0, retries={"mode": "standard", "total_max_attempts": 3})
+"""For the first call that a process makes: what is out of reach is told in a few seconds."""
 
 _NO_CREDENTIALS: Final = (
     "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the task a role"
@@ -252,7 +255,7 @@ async def _caller_account(region: str, credentials: Credentials) -> str:
         "aws_secret_access_key": credentials.secret_key,
         "aws_session_token": credentials.session_token,
     }
-    async with asyncio.timeout(RESOLVE_TIMEOUT), _session(region).create_client("sts", **keys) as sts:
+    async with asyncio.timeout(RESOLVE_TIMEOUT), _session(region).create_client("sts", config=_STS, **keys) as sts:
         answer = await sts.get_caller_identity()
     return str(answer["Account"])
 

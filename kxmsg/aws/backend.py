@@ -8,6 +8,7 @@ from kxmsg.aws.account import Account
 from kxmsg.aws.blobs import S3Blobs
 from kxmsg.aws.bus import EventBridgeBus
 from kxmsg.aws.connections import ApiGateways
+from kxmsg.aws.errors import AwsError, start_error
 from kxmsg.aws.names import Names
 from kxmsg.aws.queues import SqsQueue
 from kxmsg.aws.retrying import Retrying
@@ -15,7 +16,7 @@ from kxmsg.aws.sdk import SdkApi
 from kxmsg.aws.secrets import AwsSecrets
 from kxmsg.aws.tables import DynamoTables
 from kxmsg.aws.topics import SnsTopic
-from kxmsg.aws.wire.client import WireApi
+from kxmsg.aws.wire.client import TIMEOUT, WireApi
 from kxmsg.errors import BackendError, StartError
 from kxmsg.ports import ConnectionGateway, Key
 from kxmsg.subscriptions import Subscription
@@ -44,12 +45,12 @@ class AwsBackend:
         self.blobs = S3Blobs(sdk, names.bucket(BLOBS))
 
     @classmethod
-    async def open(cls, topology: Topology, prefix: str, *, fast_wire: bool = True) -> Self:
+    async def open(cls, topology: Topology, prefix: str, *, fast_wire: bool = True, timeout: float = TIMEOUT) -> Self:
         """Find out who we are and where. Raises :class:`~kxmsg.errors.StartError`, one line with the remedy."""
         account = Account()
         names = Names(prefix, await account.account_id(), account.region)
-        sdk = SdkApi(account)
-        return cls(topology, names, account, sdk, WireApi(account) if fast_wire else sdk)
+        sdk = SdkApi(account, timeout=timeout)
+        return cls(topology, names, account, sdk, WireApi(account, timeout=timeout) if fast_wire else sdk)
 
     def queue(self, name: str) -> SqsQueue:
         """The queue of that name, or dead-letter queue of one; raises KeyError."""
@@ -82,17 +83,28 @@ class AwsBackend:
         return await AwsSecrets.load(self.sdk, self.names.secret)
 
     async def check(self, queues: Iterable[str]) -> None:
-        """Whether these queues and all tables are there and may be used.
+        """Whether these queues, all tables and the event bus are there and may be used.
 
         Raises :class:`~kxmsg.errors.StartError` for the first that isn't, naming it and the remedy.
         """
         probes = [self.queue(name).depth() for name in queues]
         reads = [self.tables.get(spec.name, _PROBE) for spec in self.topology.tables]
-        for outcome in await asyncio.gather(*probes, *reads, return_exceptions=True):
+        for outcome in await asyncio.gather(*probes, *reads, self.check_bus(), return_exceptions=True):
             if isinstance(outcome, BackendError):
                 raise StartError(str(outcome)) from outcome
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    async def check_bus(self) -> None:
+        """Whether the event bus is there. Raises :class:`~kxmsg.errors.StartError`.
+
+        PutEvents to a bus that isn't there succeeds, and drops the events (EventBridge User Guide, "Sending events with
+        PutEvents").
+        """
+        try:
+            await self._calls.call("events", "DescribeEventBus", {"Name": self.names.bus})
+        except AwsError as error:
+            raise start_error(error, f"event bus {self.names.bus}") from error
 
     async def sweep(self) -> int:
         """Nothing: DynamoDB deletes what has expired by itself."""

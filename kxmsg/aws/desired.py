@@ -9,17 +9,24 @@ from kxmsg.aws.names import Names
 from kxmsg.aws.patterns import LONGEST, event_patterns, size
 from kxmsg.aws.plan import Identity, Resource
 from kxmsg.errors import ConfigError
-from kxmsg.topology import BLOBS, EVENTS, QueueSpec, Rule, SubscriptionSpec, TableSpec, TopicSpec, Topology
+from kxmsg.topology import (
+    BLOBS,
+    CLAIM_DAYS,
+    CLAIMS,
+    EVENTS,
+    QueueSpec,
+    Rule,
+    SubscriptionSpec,
+    TableSpec,
+    TopicSpec,
+    Topology,
+)
 
 RETENTION: Final = 14 * 24 * 3600
 """Seconds that a queue keeps a message: SQS's longest."""
 
 LONG_POLL: Final = 20
 """Seconds: SQS's longest."""
-
-CLAIMS: Final = "claims/"
-CLAIM_DAYS: Final = 2 * 14 + 1
-"""A message may lie in its queue for 14 days and, sent on as a dead letter, for 14 more."""
 
 DELIVERY: Final[Mapping[str, int]] = {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 24 * 3600}
 """How long EventBridge tries to deliver to a target: its longest."""

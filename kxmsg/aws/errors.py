@@ -109,7 +109,7 @@ _FAMILIES: Final = (
     _Family(
         "permanent",
         "QueueDoesNotExist NonExistentQueue ResourceNotFound NotFound TableNotFound NoSuchBucket InvalidAddress 404",
-        "run 'kxmsg provision', or check KXMSG_PREFIX, AWS_REGION and the account",
+        "run 'kxmsg provision' (with --worker for one of your own), or check KXMSG_PREFIX, AWS_REGION and the account",
     ),
     _Family(
         "permanent",

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kxmsg.aws.desired import CLAIMS
 from kxmsg.aws.names import Names
 from kxmsg.topology import (
     BLOBS,
     CHANNELS,
+    CLAIMS,
     CONNECTIONS,
     FANOUT_CHUNK,
     LOGS,
@@ -27,6 +27,7 @@ RECEIVE: Final = (*LOOK_UP, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:Chan
 PUBLISH: Final = ("sns:Publish",)
 PUT_EVENTS: Final = ("events:PutEvents",)
 CHECK: Final = ("dynamodb:GetItem",)
+CHECK_BUS: Final = ("events:DescribeEventBus",)
 READ: Final = (*CHECK, "dynamodb:BatchGetItem", "dynamodb:Query")
 QUERY: Final = ("dynamodb:Query",)
 WRITE: Final = (
@@ -90,6 +91,7 @@ def _needed(process: str, topology: Topology, names: Names) -> Iterator[tuple[st
         yield names.queue_arn(name), SEND
     for name in uses.publishes:
         yield names.topic_arn(name), PUBLISH
+    yield names.bus_arn, CHECK_BUS
     if uses.events:
         yield names.bus_arn, PUT_EVENTS
     yield from _of_tables(uses, topology, names)
@@ -98,7 +100,7 @@ def _needed(process: str, topology: Topology, names: Names) -> Iterator[tuple[st
 
 
 def _of_tables(uses: Uses, topology: Topology, names: Names) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for spec in topology.tables:  # at start each process sees to it that all tables are there
+    for spec in topology.tables:  # at start each process sees to it that all tables, and the bus, are there
         yield names.table_arn(spec.name), CHECK
     for name in (*uses.reads, *uses.writes):
         yield names.table_arn(name), READ

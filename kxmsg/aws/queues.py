@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from math import ceil
+from math import ceil, inf
 from typing import Any, Final
 from uuid import uuid4
 
@@ -25,6 +25,9 @@ LONGEST_LEASE: Final = 43_200
 
 ANSWER_TIME: Final = 5.0
 """Seconds that an answer may take beyond the wait for a message."""
+
+REPEAT_TIME: Final = 4.0
+"""Seconds in which a poll that failed is repeated: later it would last longer than its caller waits for it."""
 
 LONGEST_POLL: Final = LONGEST_WAIT + ANSWER_TIME
 """Seconds after which a receive that was cancelled is cut."""
@@ -142,7 +145,7 @@ class SqsQueue:
         }
         if self.fifo:  # a repeated call then gets what the first took, instead of finding the groups locked
             payload["ReceiveRequestAttemptId"] = uuid4().hex
-        answer = await self._call("ReceiveMessage", payload, timeout=seconds + ANSWER_TIME)
+        answer = await self._call("ReceiveMessage", payload, timeout=seconds + ANSWER_TIME, within=REPEAT_TIME)
         return [_delivery(message) for message in answer.get("Messages") or ()]
 
     async def _release(self, polling: "asyncio.Task[list[Delivery]]") -> None:
@@ -165,13 +168,14 @@ class SqsQueue:
         return [_of_receipt(failure) for failure in failures]
 
     async def _call(
-        self, operation: str, payload: Mapping[str, Any], *, timeout: float | None = None
+        self, operation: str, payload: Mapping[str, Any], *, timeout: float | None = None, within: float = inf
     ) -> dict[str, Any]:
         try:
             if self._url is None:
                 answer = await self._calls.call("sqs", "GetQueueUrl", {"QueueName": self._resource})
                 self._url = answer["QueueUrl"]
-            return await self._calls.call("sqs", operation, {"QueueUrl": self._url, **payload}, timeout=timeout)
+            payload = {"QueueUrl": self._url, **payload}
+            return await self._calls.call("sqs", operation, payload, timeout=timeout, within=within)
         except AwsError as error:
             raise to_backend_error(error, f"queue {self._resource}") from error
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from math import inf
 from typing import Any, Final
 
 from kxmsg.aws.api import AwsApi, Service
@@ -77,13 +78,16 @@ class Retrying:
         payload: Mapping[str, Any],
         *,
         timeout: float | None = None,
+        within: float = inf,
         safe: bool = True,
     ) -> dict[str, Any]:
         """As :meth:`kxmsg.aws.api.AwsApi.call`, repeated; ``timeout`` in seconds is that of each attempt.
 
-        Without ``safe`` it isn't repeated after an error that leaves unclear whether it was executed. Raises the last
-        attempt's :class:`~kxmsg.aws.errors.AwsError`.
+        ``within`` so many seconds the last attempt begins. Without ``safe`` it isn't repeated after an error that
+        leaves unclear whether it was executed. Raises the last attempt's :class:`~kxmsg.aws.errors.AwsError`.
         """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within
         budget = self._budgets[service]
         attempt, taken = 0, REFUND
         while True:
@@ -94,7 +98,10 @@ class Retrying:
                 AWS_CALLS.labels(service, operation, kind).inc()
                 attempt += 1
                 taken = TIMEOUT_COST if error.code == "Timeout" else COST
-                if attempt == self._attempts or not _repeatable(error, kind, safe) or not budget.take(taken):
+                if attempt == self._attempts or not _repeatable(error, kind, safe):
+                    raise
+                delay = self._backoffs[kind].delay(attempt - 1, self._rng)
+                if loop.time() + delay > until or not budget.take(taken):
                     raise
                 renewing = expired(error)
             else:
@@ -103,7 +110,7 @@ class Retrying:
                 return answer
             if renewing and self._renew is not None:
                 await self._renew()
-            await self._sleep(self._backoffs[kind].delay(attempt - 1, self._rng))
+            await self._sleep(delay)
 
     async def close(self) -> None:
         """Close the API."""

@@ -18,6 +18,7 @@ from kxmsg.gateway.integration import HttpIntegration
 from kxmsg.model.principal import Principal
 from kxmsg.settings import Settings
 from kxmsg.topology import TOPOLOGY
+from kxmsg.wording import counted
 
 USER, TENANT, CHANNEL = "ana", "acme", "lead-desk"
 """Whom the samples in ``config/`` are for."""
@@ -73,7 +74,9 @@ def _welcome(app: App, api_port: int, gateway_port: int, count: int) -> None:
     settings = app.settings
     token = app.secrets.mint(USER, TENANT, ["employee"], 12 * 3600, settings.issuer, settings.audience)
     out = Console(highlight=False, soft_wrap=True)
-    out.print(f"[bold green]kxmsg is up[/]: {count} subscriptions of {settings.config}/, data in {settings.data}/")
+    out.print(
+        f"[bold green]kxmsg is up[/]: {counted(count, 'subscription')} of {settings.config}/, data in {settings.data}/"
+    )
     out.print(f"  REST       http://{settings.host}:{api_port}   (OpenAPI at /docs)")
     out.print(f"  WebSocket  ws://{settings.host}:{gateway_port}")
     out.print(f"  token      of {USER} at {TENANT}, for 12 hours:\n{token}")

@@ -30,6 +30,8 @@ def list_(
     worker: WorkerName = None,
 ) -> None:
     """What is dead, why, and since when."""
+    import asyncio
+
     from kxmsg.cli.tables import show_table
     from kxmsg.runtime.deadletter import look
 
@@ -37,7 +39,8 @@ def list_(
     specs = [_spec(topology, queue)] if queue else list(topology.queues)
 
     async def collect(current: "App") -> list[tuple[str, "DeadLetter"]]:
-        return [(spec.name, letter) for spec in specs for letter in await look(current.queue(spec.dlq), limit)]
+        looks = await asyncio.gather(*(look(current.queue(spec.dlq), limit) for spec in specs))
+        return [(spec.name, letter) for spec, letters in zip(specs, looks, strict=True) for letter in letters]
 
     found = _run(topology, collect)
     if not found:

@@ -7,9 +7,10 @@ from typing import Any, Final
 import orjson
 
 from kxmsg.errors import ConfigError
-from kxmsg.matching import Pattern, PatternError
+from kxmsg.matching import Pattern, PatternError, faults
 from kxmsg.subscriptions.nodes import Node, Unreadable, parse
 from kxmsg.subscriptions.problems import At, Problem, Problems
+from kxmsg.wording import type_of
 
 STDIN: Final = Path("-")
 
@@ -20,14 +21,14 @@ def read_event(file: Path) -> dict[str, Any]:
     """A JSON object; raises :class:`ConfigError`."""
     found = _json(file, _bytes(file))
     if not isinstance(found, dict):
-        raise ConfigError([f"{file}: an event is one JSON object, not {type(found).__name__}; write {{…}}"])
+        raise ConfigError([f"{file}: an event is one JSON object, not {type_of(found)}; write {{…}}"])
     if not isinstance(found.get("detail", {}), dict):
         raise ConfigError([f"{file}: detail: must be an object; write it as {{…}}"])
     return found
 
 
 def read_pattern(file: Path) -> Pattern:
-    """A pattern, JSON or YAML; raises :class:`ConfigError` naming the path of its fault, and in YAML its line.
+    """A pattern, JSON or YAML; raises :class:`ConfigError` naming the paths of its faults, and in YAML their lines.
 
     ``detailType`` is another name of ``detail-type``, as in subscriptions.
     """
@@ -39,8 +40,8 @@ def read_pattern(file: Path) -> Pattern:
     try:
         return Pattern(fields)
     except PatternError as error:
-        at = root.descend(error.path).at if root else At(file)
-        raise ConfigError([str(Problem(at, "pattern", str(error)))]) from error
+        places = [(root.descend(fault.path).at if root else At(file), fault) for fault in faults(fields)]
+        raise ConfigError([str(Problem(at, "pattern", str(fault))) for at, fault in places]) from error
 
 
 def _is_yaml(file: Path, text: bytes) -> bool:
@@ -73,7 +74,7 @@ def _yaml(file: Path, text: bytes) -> Node:
     try:
         root = parse(file, text.decode(), problems) or Node(At(file), None)
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{file}: can't be read as UTF-8 text: {error}"]) from error
+        raise ConfigError([f"{file}: byte {error.start + 1} is not UTF-8; save the file as UTF-8 text"]) from error
     except Unreadable as error:
         raise ConfigError(problems.lines()) from error
     if problems.found:

@@ -32,6 +32,7 @@ async def emit_files(settings: Settings, files: Sequence[Path], count: int) -> N
         raise ConfigError(["no events in " + ", ".join(map(str, files))])
     out = Console(stderr=True)
     async with open_app(settings) as app:
+        await app.check_bus()
         bus = app.bus
         for event in {(event.source, event.detail_type): event for event in events}.values():
             if not bus.matches(event.source, event.detail_type):

@@ -1,6 +1,6 @@
 """Commands on subscriptions: ``check``, ``test``, ``render``, ``match``, ``schema``."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,10 @@ from kxmsg.errors import ConfigError
 if TYPE_CHECKING:
     from kxmsg.subscriptions import Catalogue, Subscription
 
+ConfigFolder = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FOLDER", help="Where the subscriptions are, in place of KXMSG_CONFIG."),
+]
 EventFile = Annotated[Path, typer.Option("--event", metavar="FILE", help="The event, a JSON object; - is stdin.")]
 
 
@@ -24,24 +28,33 @@ def register(app: typer.Typer) -> None:
     app.command()(schema)
 
 
-def check() -> None:
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Only mistakes in these files and folders.")] = None,
+    config: ConfigFolder = None,
+) -> None:
     """Compile the subscriptions and name every mistake.
 
     Exit status 2 where there is one.
     """
-    from kxmsg.cli.report import counted
-    from kxmsg.subscriptions import load
+    from kxmsg.subscriptions.compiler import examine
+    from kxmsg.wording import counted
 
-    current = settings()
-    catalogue = load(current.config)
-    typer.echo(f"{current.config}: {counted(len(catalogue.subscriptions), 'subscription')}, no mistakes")
+    current = settings(config=config)
+    subscriptions, problems = examine(current.config)
+    found = sorted(problems.found)
+    if paths and current.config.is_dir():
+        _refuse_strange(paths, [*current.config.rglob("*"), current.config], "file", current.config)
+        found = [one for one in found if _is_within(one.at.file, paths)]
+        subscriptions = [one for one in subscriptions if _is_within(one.at.file, paths)]
+    if found:
+        raise ConfigError([str(one) for one in found])
+    places = ", ".join(map(str, paths or [current.config]))
+    typer.echo(f"{places}: {counted(len(subscriptions), 'subscription')}, no mistakes")
 
 
 def run_tests(
     paths: Annotated[list[Path] | None, typer.Argument(help="Only tests in these files and folders.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where the subscriptions are, in place of KXMSG_CONFIG.")
-    ] = None,
+    config: ConfigFolder = None,
     coverage: Annotated[
         bool, typer.Option("--coverage", help="List the mappings that no test reaches; status 1 where there are some.")
     ] = False,
@@ -56,6 +69,7 @@ def run_tests(
     from kxmsg.cli import report
     from kxmsg.subscriptions import Defaults, load
     from kxmsg.subscriptions.inline_tests import run, untested
+    from kxmsg.wording import counted
 
     current = settings(config=config)
     chosen = _chosen(load(current.config), paths or (), current.config)
@@ -73,7 +87,7 @@ def run_tests(
         total = sum(len(templates) for one in chosen for templates in one.templates.values())
         for template in missed:
             typer.echo(report.unreached(template))
-        typer.echo(f"{total - len(missed)} of {report.counted(total, 'mapping')} reached")
+        typer.echo(f"{total - len(missed)} of {counted(total, 'mapping')} reached")
     if missed or any(result.differences for result in results):
         raise typer.Exit(1)
 
@@ -81,6 +95,7 @@ def run_tests(
 def render(
     event: EventFile,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    config: ConfigFolder = None,
 ) -> None:
     """Show what the subscriptions would make of an event, and for whom; nothing is sent.
 
@@ -93,7 +108,7 @@ def render(
     from kxmsg.subscriptions import Defaults, load
     from kxmsg.subscriptions.samples import whole
 
-    current = settings()
+    current = settings(config=config)
     whole_event = whole(read_event(event))
     for field in ("source", "detail-type"):
         if not isinstance(whole_event[field], str) or not whole_event[field]:
@@ -144,13 +159,18 @@ def _chosen(catalogue: "Catalogue", paths: Sequence[Path], folder: Path) -> "lis
     """The subscriptions that stand in one of the paths; all of them where none is given."""
     if not paths:
         return list(catalogue.subscriptions)
-    files = {one.name: one.at.file.resolve() for one in catalogue.subscriptions}
-    places = [path.resolve() for path in paths]
-    strange = [
-        f"{path}: no subscription of {folder} stands there; name another folder with --config"
-        for path, place in zip(paths, places, strict=True)
-        if not any(file.is_relative_to(place) for file in files.values())
-    ]
+    _refuse_strange(paths, {one.at.file for one in catalogue.subscriptions}, "subscription", folder)
+    return [one for one in catalogue.subscriptions if _is_within(one.at.file, paths)]
+
+
+def _refuse_strange(paths: Iterable[Path], files: Collection[Path], what: str, folder: Path) -> None:
+    """Raise :class:`ConfigError` where none of the files is in a path."""
+    strange = [path for path in paths if not any(_is_within(file, [path]) for file in files)]
     if strange:
-        raise ConfigError(strange)
-    return [one for one in catalogue.subscriptions if any(files[one.name].is_relative_to(place) for place in places)]
+        remedy = "name another folder with --config"
+        raise ConfigError([f"{path}: no {what} of {folder} stands there; {remedy}" for path in strange])
+
+
+def _is_within(file: Path, paths: Iterable[Path]) -> bool:
+    place = file.resolve()
+    return any(place.is_relative_to(path.resolve()) for path in paths)

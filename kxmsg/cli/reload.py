@@ -8,9 +8,9 @@ from typing import Final
 from watchfiles import Change, awatch
 
 from kxmsg.bootstrap import App
-from kxmsg.cli.report import counted
 from kxmsg.errors import ConfigError
 from kxmsg.subscriptions import load
+from kxmsg.wording import counted
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ""})
 """Of files that matter, and of folders."""

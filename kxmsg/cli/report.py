@@ -8,6 +8,7 @@ from typing import Any, Final
 from kxmsg.cli.values import in_lines, in_one_line
 from kxmsg.subscriptions.inline_tests import Result
 from kxmsg.subscriptions.template import Template
+from kxmsg.wording import counted
 
 WIDTH: Final = 88
 """Characters of a value that is shown in one line; longer ones are compared line by line."""
@@ -48,11 +49,6 @@ def summary(results: Sequence[Result]) -> str:
     failed = sum(1 for result in results if result.differences)
     passed = len(results) - failed
     return f"{failed} failed, {passed} passed" if failed else f"{counted(passed, 'test')} passed"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number of things."""
-    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def _is_long(value: Any) -> bool:

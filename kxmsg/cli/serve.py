@@ -51,8 +51,6 @@ def find_worker(name: str) -> Worker:
     if spec is None and ":" not in name:
         hint = did_you_mean(name, [one.name for one in TOPOLOGY.workers])
         raise ConfigError([f"no worker type {name!r}{hint} (your own is module:attribute)"])
-    if spec is None and "" not in sys.path:
-        sys.path.insert(0, "")  # your own is looked for where you are
     module, _, attribute = (spec.module, "", "worker") if spec else name.partition(":")
     if spec is None and "" not in sys.path:
         sys.path.insert(0, "")  # a module of one's own is most often in the folder one stands in

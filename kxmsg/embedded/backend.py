@@ -48,7 +48,7 @@ class EmbeddedBackend:
         self.tables = EmbeddedTables(
             self._engine, topology, clock, aws_like=None if aws_like is None else AwsLike(aws_like)
         )
-        self.blobs = EmbeddedBlobs(folder)
+        self.blobs = EmbeddedBlobs(folder, clock)
         self._declared = Declared(folder) if folder else None
         if self._declared is not None:
             for spec in topology.queues:
@@ -117,9 +117,12 @@ class EmbeddedBackend:
     async def check(self, queues: Iterable[str]) -> None:
         """Nothing to check: what is missing is made."""
 
+    async def check_bus(self) -> None:
+        """As :meth:`check`."""
+
     async def sweep(self) -> int:
-        """Delete what has expired; returns how many items that were."""
-        return await self.tables.sweep()
+        """Delete what has expired; returns how many items and blobs that were."""
+        return await self.tables.sweep() + await self.blobs.sweep()
 
     async def close(self) -> None:
         """Finish what was begun and close the files."""

@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from kxmsg.errors import Permanent, StorageFull
+from kxmsg.ports import Clock
+from kxmsg.topology import CLAIM_DAYS, CLAIMS
 
 LONGEST_KEY: Final = 1024
 """Bytes of a key, as in S3."""
+
+_CLAIM: Final = "claim-"
+"""Head of the file names of what expires."""
 
 
 class EmbeddedBlobs:
@@ -21,24 +26,26 @@ class EmbeddedBlobs:
 
     A file is named by the hash of its key: keys may be longer than file names, differ in case alone, and be each
     other's beginning. A key with empty or dotted steps, control characters or over 1024 bytes raises ValueError.
+    Claims expire :data:`~kxmsg.topology.CLAIM_DAYS` after their last put, at the next :meth:`sweep`.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, clock: Clock) -> None:
         self._folder = folder / "blobs" if folder else None
-        self._memory: dict[str, bytes] = {}
+        self._clock = clock
+        self._memory: dict[str, tuple[float, bytes]] = {}
 
     async def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         """Durable when it returns. ``content_type`` is for stores that serve their blobs themselves."""
         name = _name(key)
         if self._folder is None:
-            self._memory[name] = bytes(data)
+            self._memory[name] = self._clock.now(), bytes(data)
         else:
-            await asyncio.to_thread(_write, self._folder, name, data)
+            await asyncio.to_thread(_write, self._folder, name, data, self._clock.now())
 
     async def get(self, key: str) -> bytes | None:
         name = _name(key)
         if self._folder is None:
-            return self._memory.get(name)
+            return self._memory[name][1] if name in self._memory else None
         return await asyncio.to_thread(_read, self._folder / name)
 
     async def delete(self, key: str) -> None:
@@ -48,16 +55,26 @@ class EmbeddedBlobs:
         else:
             await asyncio.to_thread(_delete, self._folder / name)
 
+    async def sweep(self) -> int:
+        """Delete what has expired; returns how many blobs that were."""
+        before = self._clock.now() - CLAIM_DAYS * 86_400
+        if self._folder is not None:
+            return await asyncio.to_thread(_sweep, self._folder, before)
+        expired = [name for name, (at, _) in self._memory.items() if name.startswith(_CLAIM) and at < before]
+        for name in expired:
+            del self._memory[name]
+        return len(expired)
+
 
 def _name(key: str) -> str:
     if not key or not key.isprintable() or len(key.encode()) > LONGEST_KEY:
         raise ValueError(f"a key has 1 to {LONGEST_KEY} bytes and no control characters: {key[:80]!r}")
     if not {"", ".", ".."}.isdisjoint(key.split("/")):
         raise ValueError(f"a key has no empty, '.' or '..' step: {key[:80]!r}")
-    return hashlib.sha256(key.encode()).hexdigest()
+    return (_CLAIM if key.startswith(CLAIMS) else "") + hashlib.sha256(key.encode()).hexdigest()
 
 
-def _write(folder: Path, name: str, data: bytes) -> None:
+def _write(folder: Path, name: str, data: bytes, now: float) -> None:
     """Write beside and rename: whoever reads, also after power loss, finds the old bytes or all of the new ones."""
     with _explained(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,6 +83,7 @@ def _write(folder: Path, name: str, data: bytes) -> None:
             with draft.open("xb") as file:
                 file.write(data)
                 file.flush()
+                os.utime(file.fileno(), (now, now))
                 os.fsync(file.fileno())
             draft.replace(folder / name)
         except BaseException:
@@ -89,6 +107,17 @@ def _read(path: Path) -> bytes | None:
 def _delete(path: Path) -> None:
     with _explained(path.parent):
         path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, before: float) -> int:
+    swept = 0
+    with _explained(folder):
+        for path in folder.glob(f"{_CLAIM}*"):
+            with contextlib.suppress(FileNotFoundError):  # another process sweeps as well
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    swept += 1
+    return swept
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@
 True
 """
 
+from kxmsg.matching.clauses import faults as faults
 from kxmsg.matching.errors import PatternError as PatternError
 from kxmsg.matching.matcher import Matcher as Matcher
 from kxmsg.matching.pattern import Pattern as Pattern

@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import orjson
 
-from kxmsg.matching.errors import Path, PatternError, shown
+from kxmsg.matching.errors import Path, PatternError
 from kxmsg.matching.grammar import parse_test
 from kxmsg.matching.terms import Clause, Test
+from kxmsg.wording import shown
 
 MAX_LENGTH: Final = 4096
 """Characters of a pattern's JSON (EventBridge quotas: 2,048, on request 4,096)."""
@@ -30,43 +31,51 @@ _RESERVED: Final = frozenset(
 
 
 def parse_clauses(mapping: Mapping[str, Any]) -> list[Clause]:
-    """The alternatives of a pattern; raises :class:`PatternError`.
+    """The alternatives of a pattern; raises :class:`PatternError` for the first of its faults.
 
     As on AWS, ``$or`` is a field's name where it can't be the operator, keys joined by dots are the same as nested
     ones, and of two tests for one path the later replaces the earlier.
     """
-    if not isinstance(mapping, Mapping):
-        raise PatternError((), "must be a map of fields")
-    fault = _no_json(mapping)
-    clauses = _read(mapping)  # names the place of most faults
-    if fault:
-        raise PatternError((), fault)
+    clauses, found = _parsed(mapping)
+    if found:
+        raise found[0]
     return clauses
 
 
-def _read(mapping: Mapping[str, Any]) -> list[Clause]:
-    try:
-        return _Reader(with_or=True).read(mapping)
-    except PatternError:
-        try:
-            return _Reader(with_or=False).read(mapping)
-        except PatternError:
-            pass
-        raise
+def faults(mapping: Mapping[str, Any]) -> list[PatternError]:
+    """All that is wrong with a pattern, one for each value, field and alternative."""
+    return _parsed(mapping)[1]
 
 
-def _no_json(mapping: Mapping[str, Any]) -> str | None:
+def _parsed(mapping: Any) -> tuple[list[Clause], list[PatternError]]:
+    if not isinstance(mapping, Mapping):
+        return [], [PatternError((), "must be a map of fields")]
     try:
         length = len(orjson.dumps(dict(mapping)).decode())
     except orjson.JSONEncodeError as error:
-        return f"can't be written as JSON: {error}"
+        clauses, found = _read(mapping)  # names the place of most faults
+        return clauses, found or [PatternError((), f"can't be written as JSON: {error}")]
     if length > MAX_LENGTH:
-        raise PatternError((), f"has {length} characters as JSON; at most {MAX_LENGTH} are allowed")
-    return None
+        return [], [PatternError((), f"has {length} characters as JSON; at most {MAX_LENGTH} are allowed")]
+    return _read(mapping)
+
+
+def _read(mapping: Mapping[str, Any]) -> tuple[list[Clause], list[PatternError]]:
+    reader = _Reader(with_or=True)
+    clauses = reader.read(mapping)
+    if reader.faults:
+        other = _Reader(with_or=False)
+        plain = other.read(mapping)
+        if not other.faults:
+            return plain, []
+    return clauses, reader.faults
 
 
 class _Reader:
+    """Reads a pattern; what is wrong with it is left out, and added to ``faults``."""
+
     def __init__(self, *, with_or: bool) -> None:
+        self.faults: list[PatternError] = []
         self._with_or = with_or
 
     def read(self, mapping: Mapping[str, Any]) -> list[Clause]:
@@ -75,41 +84,48 @@ class _Reader:
         return list(clauses)
 
     def _fields(
-        self, node: Mapping[str, Any], path: Path, prefix: str, clauses: list[dict[str, Test]], *, within_or: bool
+        self, node: Mapping[Any, Any], path: Path, prefix: str, clauses: list[dict[str, Test]], *, within_or: bool
     ) -> None:
         if not node:
-            raise PatternError(path, "is empty; name a field" if path else "names no field; name at least source")
+            self._wrong(path, "is empty; name a field" if path else "names no field; name at least source")
         if len(path) > MAX_DEPTH:
-            raise PatternError(path, f"is nested more than {MAX_DEPTH} deep")
+            self._wrong(path, f"is nested more than {MAX_DEPTH} deep")
+            return
         for name, value in node.items():
             place = (*path, name)
             if not isinstance(name, str):
-                raise PatternError(place, "the name of a field must be text; quote it")
-            if name == _OR and self._with_or:
+                self._wrong(place, "the name of a field must be text; quote it")
+            elif name == _OR and self._with_or:
                 self._alternatives(value, place, prefix, clauses)
-                continue
-            if within_or and name in _RESERVED:
-                raise PatternError(place, "is an operator, and no name for a field inside $or")
-            if isinstance(value, Mapping):
+            elif within_or and name in _RESERVED:
+                self._wrong(place, "is an operator, and no name for a field inside $or")
+            elif isinstance(value, Mapping):
                 self._fields(value, place, f"{prefix}{name}.", clauses, within_or=within_or)
             elif isinstance(value, list):
-                test = parse_test(value, place)
+                test = parse_test(value, place, self.faults)
                 for clause in clauses:
                     clause[prefix + name] = test
             else:
-                raise PatternError(place, f"must be a list of values, as [{shown(value)}], or a map of fields")
+                self._wrong(place, f"must be a list of values, as [{shown(value)}], or a map of fields")
 
     def _alternatives(self, value: Any, path: Path, prefix: str, clauses: list[dict[str, Test]]) -> None:
         if not isinstance(value, list) or len(value) < 2:
-            raise PatternError(path, "must be a list of at least two maps of fields")
+            self._wrong(path, "must be a list of at least two maps of fields")
+            return
         before = list(clauses)
         clauses.clear()
         for index, node in enumerate(value):
             place = (*path, index)
             if not isinstance(node, Mapping):
-                raise PatternError(place, f"must be a map of fields, not {shown(node)}")
+                self._wrong(place, f"must be a map of fields, not {shown(node)}")
+                continue
             forked = [dict(clause) for clause in before]
             self._fields(node, place, prefix, forked, within_or=True)
             clauses += forked
             if len(clauses) > MAX_CLAUSES:
-                raise PatternError(path, f"makes more than {MAX_CLAUSES} alternatives; use fewer $or, or shorter ones")
+                self._wrong(path, f"makes more than {MAX_CLAUSES} alternatives; use fewer $or, or shorter ones")
+                clauses[1:] = []  # so that it is told once
+                return
+
+    def _wrong(self, path: Path, fault: str) -> None:
+        self.faults.append(PatternError(path, fault))

@@ -1,9 +1,6 @@
 """What a pattern or an event can be wrong about."""
 
-from reprlib import repr as shown
 from typing import TypeAlias
-
-__all__ = ["Path", "PatternError", "shown"]
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indices that lead from the whole pattern to a part of it."""

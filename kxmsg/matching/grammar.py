@@ -9,7 +9,7 @@ from socket import AF_INET6
 from typing import Any, Final, TypeAlias
 
 from kxmsg.matching.addresses import pack, parse_range
-from kxmsg.matching.errors import Path, PatternError, shown
+from kxmsg.matching.errors import Path, PatternError
 from kxmsg.matching.terms import (
     AnythingBut,
     Cidr,
@@ -25,6 +25,7 @@ from kxmsg.matching.terms import (
 )
 from kxmsg.matching.wildcards import parse, too_complex
 from kxmsg.suggest import did_you_mean
+from kxmsg.wording import shown
 
 Negatable: TypeAlias = Exact | Prefix | Suffix | IgnoreCase | Wildcard
 
@@ -36,14 +37,20 @@ _NUMBERS: Final = frozenset({int, float})
 _SCALARS: Final = frozenset({str, bool, type(None)}) | _NUMBERS
 
 
-def parse_test(values: list[Any], path: Path) -> Test:
-    """The terms of a field; raises :class:`PatternError`."""
+def parse_test(values: list[Any], path: Path, faults: list[PatternError]) -> Test:
+    """The terms of a field; those that can't be are left out, and what is wrong with them is added to ``faults``."""
     if not values:
-        raise PatternError(path, "an empty list matches nothing; give it at least one value")
-    test = tuple(_term(value, (*path, index)) for index, value in enumerate(values))
-    if too_complex(tuple(parts for term in test for parts in _wildcards(term))):
-        raise PatternError(path, "the wildcards are too complex; use fewer asterisks, or fewer repetitions after them")
-    return test
+        faults.append(PatternError(path, "an empty list matches nothing; give it at least one value"))
+    terms: list[Term] = []
+    for index, value in enumerate(values):
+        try:
+            terms.append(_term(value, (*path, index)))
+        except PatternError as fault:
+            faults.append(fault)
+    if too_complex(tuple(parts for term in terms for parts in _wildcards(term))):
+        remedy = "use fewer asterisks, or fewer repetitions after them"
+        faults.append(PatternError(path, f"the wildcards are too complex; {remedy}"))
+    return tuple(terms)
 
 
 def _wildcards(term: Term) -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ import orjson
 
 from kxmsg.matching.pattern import Pattern
 from kxmsg.matching.tree import Tree
+from kxmsg.wording import type_of
 
 
 class Matcher:
@@ -26,6 +27,6 @@ class Matcher:
         if isinstance(event, bytes):
             event = orjson.loads(event)
         if event.__class__ is not dict:
-            raise ValueError(f"an event is a JSON object, not {type(event).__name__}")
+            raise ValueError(f"an event is a JSON object, not {type_of(event)}")
         names = self._names
         return [names[number] for number in self._tree.numbers(event)]

@@ -1,16 +1,15 @@
 """Wildcards: ``*`` for any characters, ``\\*`` and ``\\\\`` for themselves. Matching is linear in the value."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
 MAX_COMPLEXITY: Final = 10
 """Beginnings of wildcards that one value may have matched at the same time (AWS event-ruler README, "complexity")."""
 
-_MAX_STATES: Final = 2000
-
-_State: TypeAlias = tuple[int, int]
-_STAR: Final = ""
+_END: Final = '"'
+"""Closes the text in JSON, so that a wildcard without an asterisk at its end is left there."""
 
 
 def parse(text: str) -> tuple[str, ...]:
@@ -57,38 +56,66 @@ def too_complex(wildcards: tuple[tuple[str, ...], ...]) -> bool:
     """
     if sum(len(parts) for parts in wildcards) == len(wildcards):
         return False
-    machines = [_tokens(parts) for parts in wildcards]
-    alphabet = {token for tokens in machines for token in tokens} - {_STAR}
-    begin = frozenset(_closure(machines, [(number, 0) for number in range(len(machines))]))
-    pending, seen = [begin], {begin}
-    while pending:
-        active = pending.pop()
-        for character in (*alphabet, None):
-            reached = frozenset(_closure(machines, _step(machines, active, character)))
-            if sum(at > 0 for _, at in reached) > MAX_COMPLEXITY or len(seen) > _MAX_STATES:
-                return True
-            if reached not in seen:
-                seen.add(reached)
-                pending.append(reached)
-    return False
+    machines = _Machines(wildcards)
+    return any(places.bit_count() > MAX_COMPLEXITY for places in machines.worst())
 
 
-def _tokens(parts: tuple[str, ...]) -> list[str]:
-    first, *others = parts
-    return [*first, *(token for part in others for token in (_STAR, *part)), '"']
+class _Machines:
+    """The automata of some wildcards. Their places are numbered in one row, a set of places is the bits of a number."""
 
+    def __init__(self, wildcards: Sequence[Sequence[str]]) -> None:
+        self._firsts = 0
+        self._stars = 0
+        self._behind: dict[str, int] = defaultdict(int)
+        """By the text before the first asterisk, the places that are left no more: those behind an asterisk."""
+        self._leading: dict[str, int] = defaultdict(int)
+        """The places that a character leads on from, by one."""
+        place = 1
+        for first, *others in wildcards:
+            self._firsts |= place
+            beginning = first if others else first + _END
+            for character in first:
+                self._leading[character] |= place
+                place <<= 1
+            behind = 0
+            for part in others:
+                self._stars |= place
+                place <<= 1
+                behind |= place
+                for character in part:
+                    self._leading[character] |= place
+                    place <<= 1
+            self._leading[_END] |= place
+            self._behind[beginning] |= behind
+            place <<= 2
 
-def _step(machines: list[list[str]], active: frozenset[_State], character: str | None) -> Iterator[_State]:
-    for number, at in active:
-        tokens = machines[number]
-        if at and tokens[at - 1] == _STAR:
-            yield number, at
-        if at < len(tokens) and tokens[at] == character:
-            yield number, at + 1
+    def worst(self) -> Iterator[int]:
+        """Sets of places that some value is at, one of the largest among them. The first of each is not counted.
 
+        As long as a value is the beginning of a wildcard's first part, there is one way to go. Behind that it may pass
+        any asterisk of it, which it never leaves; what matters is which parts it then is at the beginning of.
+        """
+        for text in self._behind:
+            active, behind = self._onto_stars(self._firsts), 0
+            for length, character in enumerate(text):
+                behind |= self._behind.get(text[:length], 0)
+                active = self._onto_stars((active & self._leading[character]) << 1 | active & behind)
+                yield active & ~self._firsts
+            yield from self._onward(behind | self._behind[text])
 
-def _closure(machines: list[list[str]], states: Iterator[_State] | list[_State]) -> Iterator[_State]:
-    for number, at in states:
-        yield number, at
-        if at < len(machines[number]) and machines[number][at] == _STAR:
-            yield number, at + 1
+    def _onward(self, behind: int) -> Iterator[int]:
+        begin = self._onto_stars(behind)
+        pending, seen = [begin], {begin}
+        while pending:
+            active = pending.pop()
+            yield active
+            for leading in self._leading.values():
+                if active & leading:
+                    reached = self._onto_stars((active & leading) << 1 | behind)
+                    if reached not in seen:
+                        seen.add(reached)
+                        pending.append(reached)
+
+    def _onto_stars(self, places: int) -> int:
+        """With what is behind an asterisk, which may stand for nothing."""
+        return places | (places & self._stars) << 1

@@ -1,12 +1,15 @@
 """Envelope: the one thing that travels between stages."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from kxmsg.model.target import Target
 
 Kind = Literal["notification", "message", "signal"]
 Ordering = Literal["fifo", "standard"]
+
+MAX_PAYLOAD: Final = 96 * 1024
+"""Bytes of a payload as JSON: its frame stays below 128 KB, else its readers' connections break."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,13 @@ def check_id(value: str, name: str) -> str:
     return value
 
 
+def check_tenant(value: str, name: str) -> str:
+    """As :func:`check_id`, of an id that is not :data:`EVERYBODY`."""
+    if value == EVERYBODY:
+        raise InvalidInput(f"{name} may not be {EVERYBODY!r}, which stands for everybody", code="invalid_id")
+    return check_id(value, name)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One numbered log within a tenant. ``id`` is empty for a broadcast, and only there."""
@@ -55,7 +62,8 @@ class Target:
             if ident:
                 raise InvalidInput("a broadcast has no id")
             return cls(kind)
-        return cls(kind, check_id(ident, f"{kind}Id"))
+        check = check_tenant if kind == "client" else check_id
+        return cls(kind, check(ident, f"{kind}Id"))
 
 
 BROADCAST: Final = Target("broadcast")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple, NoReturn
 
-from kxmsg.rendering import overloads
+from kxmsg.rendering import hints, overloads
 from kxmsg.rendering.errors import TemplateError
 from kxmsg.rendering.functions import FUNCTIONS, Function, Parameter
 from kxmsg.rendering.kinds import BY_NAME, Kind, kind_of
@@ -124,7 +124,8 @@ class _Checker:
         owner = self.visit(node.object)
         place = node.object.end + 1
         if owner.hint not in {Kind.MAP, Kind.DYN}:
-            self._refuse(place, f"{owner.hint.phrase} has no members, so no {node.name!r}", "name a member of a map")
+            remedy = hints.MEMBERS.get(node.name, "name a member of a map")
+            self._refuse(place, f"{owner.hint.phrase} has no members, so no {node.name!r}", remedy)
         if not isinstance(owner.sample, Mapping):
             return _DYN
         if node.name in owner.sample:
@@ -295,18 +296,14 @@ class _Checker:
         raise TemplateError("type", place, fault, remedy)
 
 
-_LEFT_OUT: Final = {
-    "matches": "there are no regular expressions; use contains(), startsWith() or endsWith()",
-    "format": "put {{ }} into the text",
-    "uint": "there are no unsigned numbers; use int()",
-    "bytes": "there are no byte strings",
-}
-"""Functions of CEL that somebody may look for, and what there is instead."""
+_LEFT_OUT: Final = frozenset({"matches", "format", "uint", "bytes"})
+"""Functions of CEL that there aren't here."""
 
 
 def _unknown_function(name: str, place: int) -> TemplateError:
-    if name in _LEFT_OUT:
-        return TemplateError("unsupported", place, f"there is no function {name!r}", _LEFT_OUT[name])
+    if name in hints.FUNCTIONS:
+        code = "unsupported" if name in _LEFT_OUT else "unknown-function"
+        return TemplateError(code, place, f"there is no function {name!r}", hints.FUNCTIONS[name])
     known = [*FUNCTIONS, "has", "map", "filter", "all", "exists", "exists_one", "transformList", "transformMap"]
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     remedy = f"did you mean {close[0]!r}?" if close else "the reference of expressions lists them"

@@ -2,7 +2,8 @@
 
 Every expression is generated twice. The *fast* form takes Python's operators wherever they agree with CEL's as long
 as nothing goes wrong. If anything does, the *careful* form decides: it absorbs faults as CEL does, and each of its
-operations bears, as its line number, the number of the node it was made from, so that a traceback names the place.
+operations bears, as its line, the number of the node it was made from, so that a traceback names the place. What
+belongs to no node is on line 1.
 """
 
 import ast
@@ -34,9 +35,6 @@ from kxmsg.rendering.nodes import (
     walk,
 )
 
-FIRST_LINE: Final = 2
-"""The line of the first node; what belongs to no node is on line 1."""
-
 METER: Final = "meter"
 EVENT: Final = "event"
 
@@ -45,10 +43,18 @@ _COMPARISONS: Final[dict[str, ast.cmpop]] = {
 }  # fmt: skip # a table
 _ARITHMETIC: Final = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
 _METERED: Final = frozenset({"add", "equal", "within"})
-_HEAVY: Final = frozenset({Kind.STRING, Kind.LIST, Kind.MAP, Kind.DYN})
+_NESTED: Final = frozenset({Kind.LIST, Kind.MAP, Kind.DYN})
+_HEAVY: Final = _NESTED | {Kind.STRING}
 
-_A = TypeVar("_A", bound=ast.AST)
+_A = TypeVar("_A", bound="ast.stmt | ast.expr | ast.excepthandler | ast.arg")
 Expression: TypeAlias = ast.expr
+
+
+def at(made: _A, line: int = 1) -> _A:
+    """The piece of code, which now knows its line."""
+    made.lineno = made.end_lineno = line
+    made.col_offset = made.end_col_offset = 0
+    return made
 
 
 class Generator:
@@ -92,30 +98,36 @@ class Generator:
     def truth(self, node: Node) -> Expression:
         """The node as a condition."""
         made = self.visit(node)
-        return made if node.kind is Kind.BOOL else self.call("truth", made)
+        return made if node.kind is Kind.BOOL else self._of(node, "truth", made)
 
     def text(self, node: Node) -> Expression:
         """The node as a part of a text; may assign ``t``, so it can't stand in a loop."""
         made = self.visit(node)
         if node.kind is Kind.STRING or (node.kind is Kind.INT and not self.careful):
             return made
-        outer, self._line = self._line, self._number(node)
-        if self.careful or node.kind is not Kind.DYN:
-            made = self.call("text", made)
-        else:
-            kept = self._at(ast.NamedExpr(self._at(ast.Name("t", ast.Store())), made))
-            test = self.compare(ast.Is(), self.call("type", kept), self.load("str"))
-            made = self._at(ast.IfExp(test, self.load("t"), self.call("text", self.load("t"))))
-        self._line = outer
-        return made
+        return self._unless_text(node, made, "text")
 
-    def whole(self, node: Node) -> Expression:
-        """The node as the value of a field: JSON, of bounded size."""
+    def whole(self, node: Node, depth: int) -> Expression:
+        """The node as a value ``depth`` levels inside a field's: JSON, of bounded size. As :meth:`text` with ``t``."""
         made = self.visit(node)
-        if is_json(node):
-            return made
+        inside = self.constant(depth)
+        if not is_json(node):
+            return self._of(node, "plain", self._metered(), made, inside)
+        return self._unless_text(node, made, "shallow", inside) if node.kind in _NESTED else made
+
+    def _unless_text(self, node: Node, made: Expression, function: str, *more: Expression) -> Expression:
+        """What the function gives of the node's value, or the value itself where it turns out to be text."""
+        if self.careful or node.kind is not Kind.DYN:
+            return self._of(node, function, self._metered(), made, *more)
+        kept = self._at(ast.NamedExpr(self._at(ast.Name("t", ast.Store())), made))
+        test = self.compare(ast.Is(), self.call("type", kept), self.load("str"))
+        other = self.call(function, self._metered(), self.load("t"), *more)
+        return self._at(ast.IfExp(test, self.load("t"), other))
+
+    def _of(self, node: Node, function: str, *arguments: Expression) -> Expression:
+        """A call whose faults are the node's."""
         outer, self._line = self._line, self._number(node)
-        made = self.call("plain", made)
+        made = self.call(function, *arguments)
         self._line = outer
         return made
 
@@ -132,8 +144,7 @@ class Generator:
         return self._at(ast.Compare(left, [operator], [right]))
 
     def _at(self, made: _A) -> _A:
-        place = ast.Constant(None, lineno=self._line, col_offset=0, end_lineno=self._line, end_col_offset=0)
-        return ast.copy_location(made, place)
+        return at(made, self._line)
 
     def _metered(self) -> Expression:
         self.meter = True
@@ -245,6 +256,8 @@ class Generator:
         if kinds <= NUMBERS or kinds == {Kind.STRING}:
             return self.compare(_COMPARISONS[operator], left, right)
         helper = "less" if operator in {"<", ">"} else "at_most"
+        if self._loops:
+            left = self.call("compared", self._metered(), left)
         return self.call(helper, *((right, left) if operator[0] == ">" else (left, right)))
 
     def _helper(self, name: str, *operands: Expression) -> Expression:
@@ -264,12 +277,10 @@ class Generator:
 
     def _argument(self, parameter: Parameter, node: Node) -> Expression:
         made = self.visit(node)
-        outer, self._line = self._line, self._number(node)
         if node.kind not in parameter.kinds or (node.kind is Kind.DYN and parameter.accepts != "any"):
-            made = self.call(demand_name(parameter), made)
+            made = self._of(node, demand_name(parameter), made)
         if self._loops and node.kind in _HEAVY and not isinstance(node, Literal):
-            made = self.call("weigh", self._metered(), made)
-        self._line = outer
+            made = self._of(node, "weigh", self._metered(), made)
         return made
 
     def _coalesce(self, node: Call) -> Expression:
@@ -290,8 +301,8 @@ class Generator:
 
     def _macro(self, node: Macro) -> Expression:
         pairs = len(node.variables) == 2
-        inside = sum(1 for part in (node.test, node.body) if part is not None for _ in walk(part))
-        weight = self.constant(operators.STEP * inside)
+        inside = sum(_cost(one) for part in (node.test, node.body) if part is not None for one in walk(part))
+        weight = self.constant(inside)
         rounds = self.call("pairs" if pairs else "items", self._metered(), self.visit(node.range), weight)
         hidden = dict(self._variables)
         locals_ = [f"v{self._made + position}" for position in range(len(node.variables))]
@@ -325,6 +336,11 @@ class Generator:
                 loop = [ast.comprehension(target, rounds, [], is_async=0)]
                 results = self._at(ast.GeneratorExp(self.truth(_given(node.test)), loop))
                 return self.call({"all": "all", "exists": "any", "exists_one": "one"}[node.macro], results)
+
+
+def _cost(node: Node) -> int:
+    """What the node costs in each round of a loop."""
+    return operators.STEP + (FUNCTIONS[node.function].cost if isinstance(node, Call) else 0)
 
 
 def _given(node: Node | None) -> Node:

@@ -3,22 +3,33 @@
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, TypeAlias, TypeVar
+from functools import cache
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, TypeAlias
 
 from kxmsg.rendering.checker import Names
-from kxmsg.rendering.codegen import EVENT, FIRST_LINE, METER, Generator
+from kxmsg.rendering.codegen import EVENT, METER, Generator, at
 from kxmsg.rendering.errors import Exhausted, Fault, RenderError
 from kxmsg.rendering.namespace import NAMESPACE
 from kxmsg.rendering.nodes import Node
 from kxmsg.rendering.operators import MAX_OUTPUT, WORK
-from kxmsg.rendering.template import ROOTS, Cases, Elements, Entries, Fixed, Lone, Reader, Template, Text
+from kxmsg.rendering.template import (
+    ROOTS,
+    Cases,
+    Elements,
+    Entries,
+    Fixed,
+    Lone,
+    Reader,
+    Report,
+    Template,
+    Text,
+    throw,
+)
 
 Event: TypeAlias = Mapping[str, Any]
 Renderer: TypeAlias = Callable[[Event], Any]
 FieldsRenderer: TypeAlias = Callable[[Event], "dict[str, Any] | None"]
-
-_A = TypeVar("_A", bound=ast.AST)
 
 _FILE: Final = "<kxmsg template>"
 _SHOWN: Final = 80
@@ -67,18 +78,26 @@ def compile_fields(
     sample: Event | None = None,
     conditions: Mapping[str, str] | None = None,
     names: Names = ROOTS,
+    report: Report = throw,
 ) -> FieldsRenderer:
-    """One function that gives all ``fields`` for an event; raises :class:`TemplateError`.
+    """One function that gives all ``fields`` for an event.
 
     A field is a value as in :func:`compile_value`, or ``{"cases": [{"when": expression, "use": value}, …, {"default":
     value}]}``. ``conditions`` are bare expressions that must all be true, or the function returns None. ``names`` as in
-    :func:`compile_expression`. The path of an error begins with the name of the field or condition. The function raises
-    :class:`RenderError` naming the field.
+    :func:`compile_expression`. The function raises :class:`RenderError` naming the field.
+
+    Each mistake goes to ``report``, which raises it unless given: a :class:`TemplateError` whose path begins with the
+    name of the field or condition. Where it returns, the field is left out, and the condition is false.
     """
-    reader = Reader(names, sample)
+    reader = Reader(names, sample, report)
     tests = {name: reader.condition(text, (name,)) for name, text in (conditions or {}).items()}
-    templates = {name: reader.field(value, (name,)) for name, value in fields.items()}
-    return _compile(names, lambda form: form.fields(templates), lambda form: form.conditions(tests))
+    templates: dict[str, Template] = {}
+    for name, value in fields.items():
+        before = reader.mistakes
+        template = reader.field(value, (name,))
+        if reader.mistakes == before:
+            templates[name] = template
+    return _compile(names, lambda form: form.fields(templates), tests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,151 +109,142 @@ class _Site:
     start: int
     end: int
 
-    def error(self, fault: Exception) -> RenderError:
+    def error(self, fault: str) -> RenderError:
         expression = self.source[self.start : self.end]
         shown = expression if len(expression) <= _SHOWN else expression[: _SHOWN - 1] + "…"
-        return RenderError(f"{shown} {fault}", field=self.field, expression=expression)
+        return RenderError(f"{shown} {fault}".lstrip(), field=self.field, expression=expression)
 
 
 class _Form:
-    """The fast or the careful form of templates."""
+    """The fast or the careful form of templates. ``sites`` has a place for each line of its code."""
 
     def __init__(self, names: Names, *, careful: bool) -> None:
-        self.sites: list[_Site] = []
-        self.generator = Generator(names, careful=careful, number=self._site if careful else lambda _node: 1)
+        self.sites = [_Site(None, "", 0, 0)]
+        self._careful = careful
+        self._names = names
+        self._generator = Generator(names, careful=careful, number=lambda node: self._line(node.start, node.end))
         self._field: str | None = None
         self._source = ""
 
-    def _site(self, node: Node) -> int:
-        self.sites.append(_Site(self._field, self._source, node.start, node.end))
-        return FIRST_LINE + len(self.sites) - 1
+    def _line(self, start: int, end: int) -> int:
+        if not self._careful:
+            return 1
+        self.sites.append(_Site(self._field, self._source, start, end))
+        return len(self.sites)
+
+    def body(self, value: Callable[["_Form"], ast.expr], tests: Mapping[str, Lone]) -> list[ast.stmt]:
+        """The statements of a function of the event."""
+        conditions: list[ast.expr] = []
+        for self._field, test in tests.items():
+            conditions.append(self._test(test))
+        result = value(self)
+        made: list[ast.stmt] = []
+        for root in sorted(self._generator.roots):
+            field = at(ast.Subscript(_name(EVENT), at(ast.Constant(self._names[root])), ast.Load()))
+            made.append(_assign(f"root_{root}", field))
+        if self._generator.meter:
+            made.append(_assign(METER, at(ast.List([at(ast.Constant(WORK))], ast.Load()))))
+        for condition in conditions:
+            refused = at(ast.UnaryOp(ast.Not(), condition))
+            made.append(at(ast.If(refused, [at(ast.Return(at(ast.Constant(None))))], [])))
+        return [*made, at(ast.Return(result))]
 
     def raw(self, lone: Lone) -> ast.expr:
         self._source = lone.source
-        return self.generator.visit(lone.node)
-
-    def conditions(self, tests: Mapping[str, Lone]) -> list[ast.expr]:
-        made = []
-        for self._field, test in tests.items():
-            made.append(self._test(test))
-        return made
+        return self._generator.visit(lone.node)
 
     def _test(self, test: Lone) -> ast.expr:
         self._source = test.source
-        return self.generator.truth(test.node)
+        return self._generator.truth(test.node)
 
     def fields(self, templates: Mapping[str, Template]) -> ast.expr:
         values = []
         for self._field, template in templates.items():
             values.append(self.value(template))
-        return _at(ast.Dict([self.generator.constant(name) for name in templates], values))
+        return at(ast.Dict([self._generator.constant(name) for name in templates], values))
 
-    def value(self, template: Template) -> ast.expr:
+    def value(self, template: Template, depth: int = 0) -> ast.expr:
+        """The template, which stands ``depth`` levels inside its field."""
         match template:
             case Fixed(literal):
-                return self.generator.constant(literal)
+                return self._generator.constant(literal)
             case Lone(source, node):
                 self._source = source
-                return self.generator.whole(node)
+                return self._generator.whole(node, depth)
             case Text(source, parts):
                 self._source = source
                 return self._text(parts)
             case Elements(elements):
-                return _at(ast.List([self.value(element) for element in elements], ast.Load()))
+                return at(ast.List([self.value(element, depth + 1) for element in elements], ast.Load()))
             case Entries(entries):
-                keys: list[ast.expr | None] = [self.generator.constant(name) for name, _ in entries]
-                return _at(ast.Dict(keys, [self.value(value) for _, value in entries]))
+                keys: list[ast.expr | None] = [self._generator.constant(name) for name, _ in entries]
+                return at(ast.Dict(keys, [self.value(value, depth + 1) for _, value in entries]))
             case Cases(cases, default):
-                made = self.value(default)
+                made = self.value(default, depth)
                 for test, value in reversed(cases):
-                    made = _at(ast.IfExp(self._test(test), self.value(value), made))
+                    made = at(ast.IfExp(self._test(test), self.value(value, depth), made))
                 return made
 
     def _text(self, parts: tuple[str | Node, ...]) -> ast.expr:
-        generator = self.generator
+        generator = self._generator
         pieces: list[ast.expr] = [
-            generator.constant(part)
-            if isinstance(part, str)
-            else _at(ast.FormattedValue(generator.text(part), -1, None))
+            generator.constant(part) if isinstance(part, str) else at(ast.FormattedValue(generator.text(part), -1))
             for part in parts
         ]
-        kept = _at(ast.NamedExpr(_at(ast.Name("t", ast.Store())), _at(ast.JoinedStr(pieces))))
+        kept = at(ast.NamedExpr(at(ast.Name("t", ast.Store())), at(ast.JoinedStr(pieces))))
         fits = generator.compare(ast.LtE(), generator.call("len", kept), generator.constant(MAX_OUTPUT))
-        return _at(ast.IfExp(fits, generator.load("t"), generator.call("oversize")))
-
-    def _placed(self, node: Node) -> ast.expr:
-        return _at(ast.FormattedValue(self.generator.text(node), -1, None))
+        oversize = at(ast.Call(_name("oversize"), [], []), self._line(0, len(self._source)))
+        return at(ast.IfExp(fits, generator.load("t"), oversize))
 
 
-_LINE_1: Final = ast.Constant(None, lineno=1, col_offset=0, end_lineno=1, end_col_offset=0)
+_NO_TESTS: Final[Mapping[str, Lone]] = MappingProxyType({})
 
 
-def _at(made: _A) -> _A:
-    return ast.copy_location(made, _LINE_1)
+def _compile(names: Names, value: Callable[[_Form], ast.expr], tests: Mapping[str, Lone] = _NO_TESTS) -> Renderer:
+    """The fast form. It falls back to the careful one, made when it is first needed, whenever anything goes wrong."""
 
-
-def _compile(
-    names: Names,
-    value: Callable[[_Form], ast.expr],
-    conditions: Callable[[_Form], list[ast.expr]] = lambda _form: [],
-) -> Renderer:
-    """The fast form, which falls back to the careful one whenever anything goes wrong."""
-    careful = _Form(names, careful=True)
-    carefully = _function(_statements(careful, names, value, conditions), {})
+    @cache
+    def careful() -> tuple[Renderer, list[_Site]]:
+        form = _Form(names, careful=True)
+        return _function(form.body(value, tests)), form.sites
 
     def explain(event: Event) -> Any:
+        render, sites = careful()
         try:
-            return carefully(event)
+            return render(event)
         except (Fault, Exhausted) as fault:
-            raise _site_of(fault.__traceback__, careful.sites).error(fault) from None
+            raise _site_of(fault.__traceback__, sites).error(str(fault)) from None
+        except Exception as error:  # no operation should, but an event must not stop whoever renders it
+            found = f"can't be computed: {type(error).__name__}: {error}"
+            raise _site_of(error.__traceback__, sites).error(found) from error
 
-    body = _statements(_Form(names, careful=False), names, value, conditions)
-    fallback = _at(ast.Return(_at(ast.Call(_name("explain"), [_name(EVENT)], []))))
-    handler = _at(ast.ExceptHandler(_name("failure"), None, [fallback]))
-    return _function([_at(ast.Try(body, [handler], [], []))], {"explain": explain, "failure": Exception})
+    fallback = at(ast.Return(at(ast.Call(_name("explain"), [_name(EVENT)], []))))
+    handler = at(ast.ExceptHandler(_name("failure"), None, [fallback]))
+    fast = at(ast.Try(_Form(names, careful=False).body(value, tests), [handler], [], []))
+    return _function([fast], explain=explain, failure=Exception)
 
 
 def _site_of(traceback: TracebackType | None, sites: list[_Site]) -> _Site:
     """The place of the innermost operation that was generated."""
-    line = FIRST_LINE
+    line = 1
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == _FILE and traceback.tb_lineno >= FIRST_LINE:
+        if traceback.tb_frame.f_code.co_filename == _FILE and traceback.tb_lineno > 1:
             line = traceback.tb_lineno
         traceback = traceback.tb_next
-    return sites[line - FIRST_LINE]
-
-
-def _statements(
-    form: _Form,
-    names: Names,
-    value: Callable[[_Form], ast.expr],
-    conditions: Callable[[_Form], list[ast.expr]],
-) -> list[ast.stmt]:
-    tests, result = conditions(form), value(form)
-    generator = form.generator
-    made: list[ast.stmt] = []
-    for root in sorted(generator.roots):
-        field = _at(ast.Subscript(_name(EVENT), _at(ast.Constant(names[root])), ast.Load()))
-        made.append(_assign(f"root_{root}", field))
-    if generator.meter:
-        made.append(_assign(METER, _at(ast.List([_at(ast.Constant(WORK))], ast.Load()))))
-    for test in tests:
-        refused = _at(ast.UnaryOp(ast.Not(), test))
-        made.append(_at(ast.If(refused, [_at(ast.Return(_at(ast.Constant(None))))], [])))
-    return [*made, _at(ast.Return(result))]
+    return sites[line - 1]
 
 
 def _name(name: str) -> ast.expr:
-    return _at(ast.Name(name, ast.Load()))
+    return at(ast.Name(name, ast.Load()))
 
 
 def _assign(name: str, value: ast.expr) -> ast.stmt:
-    return _at(ast.Assign([_at(ast.Name(name, ast.Store()))], value))
+    return at(ast.Assign([at(ast.Name(name, ast.Store()))], value))
 
 
-def _function(body: list[ast.stmt], extra: Mapping[str, Any]) -> Renderer:
-    arguments = ast.arguments(posonlyargs=[], args=[_at(ast.arg(EVENT))], kwonlyargs=[], kw_defaults=[], defaults=[])
-    module = ast.Module([_at(ast.FunctionDef("render", arguments, body, []))], [])
+def _function(body: list[ast.stmt], **extra: Any) -> Renderer:
+    arguments = ast.arguments(posonlyargs=[], args=[at(ast.arg(EVENT))], kwonlyargs=[], kw_defaults=[], defaults=[])
+    module = ast.Module([at(ast.FunctionDef("render", arguments, body, []))], [])
     namespace: dict[str, Any] = {**NAMESPACE, **extra}
     exec(compile(module, _FILE, "exec"), namespace)  # noqa: S102 # the tree above, never text; it names NAMESPACE alone
     made: Renderer = namespace["render"]

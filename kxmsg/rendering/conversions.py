@@ -12,6 +12,9 @@ from kxmsg.rendering.moments import EPOCH, duration, timestamp
 _LONGEST_NUMBER = 400
 """Characters: the longest that a double's shortest decimal notation needs, and some."""
 
+_PARSED = 40
+"""Units of work that it takes to read a time or a duration."""
+
 
 @function("bool(value: bool|string) -> bool", "bool('true')", style="function")
 def to_bool(value: bool | str) -> bool:
@@ -60,9 +63,8 @@ def to_double(value: float | str) -> float:
 @function("string(value: any) -> string", "string(1.5)", "string({'a': [1]})", style="function", metered=True)
 def to_string(meter: operators.Meter, value: Any) -> str:
     """The value as it would stand in text. Null has none."""
-    written = output.text(value)
-    if type(value) in {list, dict}:
-        operators.spend(meter, operators.STEP * len(written))
+    written = output.text(meter, value)
+    operators.spend(meter, len(written))
     return written
 
 
@@ -84,13 +86,14 @@ def dyn(value: Any) -> Any:
     "timestamp('2026-01-31T08:00:00+01:00')",
     "timestamp(0)",
     style="function",
+    cost=_PARSED,
 )
 def to_timestamp(value: str | int | datetime) -> datetime:
     """Of RFC 3339 text, of a date alone (its first moment in UTC), or of Unix seconds."""
     return timestamp(value)
 
 
-@function("duration(value: string|duration) -> duration", "duration('1h30m')", style="function")
+@function("duration(value: string|duration) -> duration", "duration('1h30m')", style="function", cost=_PARSED)
 def to_duration(value: str | timedelta) -> timedelta:
     """Of text such as `1h30m`, `1.5s` or `250ms`."""
     return duration(value)

@@ -43,7 +43,8 @@ class Parameter:
 class Function:
     """One entry. ``run`` takes the arguments, after the meter where it is ``metered``.
 
-    ``checks`` are by position. ``examples`` are shown in the reference, and tested.
+    ``cost`` is the work of a call in a loop, beside what any operation costs. ``checks`` are by position. ``examples``
+    are shown in the reference, and tested.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Function:
     examples: tuple[str, ...]
     metered: bool
     variadic: bool
+    cost: int
     checks: Mapping[int, Check]
 
     @property
@@ -84,6 +86,7 @@ def function(
     style: Style = "method",
     metered: bool = False,
     variadic: bool = False,
+    cost: int = 0,
     checks: Mapping[int, Check] = _NO_CHECKS,
 ) -> Callable[[_F], _F]:
     """Enter an implementation as ``name(receiver: kind, other?: kind|kind) -> kind``; its docstring is the summary."""
@@ -103,6 +106,7 @@ def function(
             examples,
             metered,
             variadic,
+            cost,
             checks,
         )
         return run

@@ -4,6 +4,7 @@ import re
 from typing import Final, Literal, NamedTuple, NoReturn, TypeAlias
 
 from kxmsg.rendering.errors import TemplateError
+from kxmsg.rendering.hints import SIGNS
 from kxmsg.rendering.kinds import INT_MAX, INT_MIN
 
 TokenKind: TypeAlias = Literal["number", "string", "name", "quoted", "operator", "end"]
@@ -22,6 +23,8 @@ _SPACE: Final = re.compile(r"(?:[ \t\n\f\r]|//[^\n]*)*")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER: Final = re.compile(r"0[xX][0-9A-Fa-f]+|(?:[0-9]*\.)?[0-9]+(?:[eE][+-]?[0-9]+)?")
 _OPERATOR: Final = re.compile(r"&&|\|\||[=!<>]=|[-+*/%<>!?:.,()\[\]{}]")
+_FOREIGN: Final = re.compile(r"[=!]==|\?\?|\?\.(?![0-9])|\*\*")
+"""Signs of other languages that begin as one of this does."""
 _QUOTED: Final = re.compile(r"`([A-Za-z0-9_ ./-]+)`")
 _STRING: Final = re.compile(r"([rR]?|[bB][rR]?|[rR][bB])(\"\"\"|'''|\"|')")
 _ESCAPE: Final = re.compile(
@@ -47,21 +50,18 @@ def token_at(text: str, position: int, end: int) -> Token:
         return Token("name", name[0], start, name.end())
     if number := _NUMBER.match(text, start, end):
         return _number(text, number, end)
+    if _FOREIGN.match(text, start, end):
+        raise _meaningless(text, start)
     if operator := _OPERATOR.match(text, start, end):
         return Token("operator", operator[0], start, operator.end())
     if quoted := _QUOTED.match(text, start, end):
         return Token("quoted", quoted[1], start, quoted.end())
-    raise TemplateError(
-        "syntax", start, f"{text[start]!r} has no meaning here", _REMEDIES.get(text[start], "remove it")
-    )
+    raise _meaningless(text, start)
 
 
-_REMEDIES: Final = {
-    "=": "compare with ==",
-    "&": "write &&",
-    "|": "write ||",
-    "`": "a quoted name holds letters, digits, '_', '-', '.', '/' and spaces",
-}
+def _meaningless(text: str, start: int) -> TemplateError:
+    sign = next((sign for sign in SIGNS if text.startswith(sign, start)), text[start])
+    return TemplateError("syntax", start, f"{sign!r} has no meaning here", SIGNS.get(sign, "remove it"))
 
 
 def number_of(token: Token, *, negative: bool) -> int | float:

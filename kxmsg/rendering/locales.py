@@ -6,6 +6,7 @@ when the template is compiled.
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Context, localcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,12 @@ CATEGORIES: Final = frozenset({"zero", "one", "two", "few", "many", "other"})
 """The plural forms of CLDR; a language has some of them, and always ``other``."""
 
 STYLES: Final = frozenset({"short", "medium", "long", "full"})
+
+LOCALE_COST: Final = 300
+"""Units of work of what writes for a locale, in a loop."""
+
+_DIGITS: Final = Context(prec=400)
+"""Babel computes with Python's decimals: wide enough for the largest double and 20 digits behind the point."""
 
 _MAX_PATTERN: Final = 64
 _PATTERN_LETTERS: Final = frozenset("GyYuQqMLwWdDFEecabBhHKkmsSAzZOvVXx")
@@ -79,12 +86,13 @@ def _fault(read: Callable[[str], object], name: str) -> str | None:
     "plural(1, {'one': 'item', 'other': 'items'})",
     "plural(3, {'one': 'plik', 'few': 'pliki', 'other': 'plików'}, 'pl')",
     style="function",
+    cost=LOCALE_COST,
     checks={1: plural_forms, 2: literal_locale},
 )
 def plural(count: float, forms: dict[Any, Any], locale: str = "en") -> Any:
     """The form that the language has for this count, by CLDR. `other` must be among the forms; the locale is `en`
     unless given."""
-    category = locale_of(locale).plural_form(abs(count))
+    category = _written(count, lambda: locale_of(locale).plural_form(abs(count)))
     if category in forms:
         return forms[category]
     if "other" not in forms:
@@ -96,6 +104,7 @@ def plural(count: float, forms: dict[Any, Any], locale: str = "en") -> Any:
     "formatNumber(value: number, locale?: string, digits?: int) -> string",
     "formatNumber(1234.5, 'de', 2)",
     style="function",
+    cost=LOCALE_COST,
     checks={1: literal_locale},
 )
 def format_number(value: float, locale: str = "en", digits: int | None = None) -> str:
@@ -103,30 +112,32 @@ def format_number(value: float, locale: str = "en", digits: int | None = None) -
     from babel.numbers import format_decimal
 
     if digits is None:
-        return _finite(value, lambda: format_decimal(value, locale=locale_of(locale)))
+        return _written(value, lambda: format_decimal(value, locale=locale_of(locale)))
     if not 0 <= digits <= 20:
         raise Fault("asks for other than 0 to 20 digits")
     pattern = "#,##0." + "0" * digits if digits else "#,##0"
-    return _finite(value, lambda: format_decimal(value, pattern, locale=locale_of(locale)))
+    return _written(value, lambda: format_decimal(value, pattern, locale=locale_of(locale)))
 
 
 @function(
     "formatPercent(value: number, locale?: string) -> string",
     "formatPercent(0.25, 'en')",
     style="function",
+    cost=LOCALE_COST,
     checks={1: literal_locale},
 )
 def format_percent(value: float, locale: str = "en") -> str:
     """A share, as the locale writes percentages."""
     from babel.numbers import format_percent as write
 
-    return _finite(value, lambda: write(value, locale=locale_of(locale)))
+    return _written(value, lambda: write(value, locale=locale_of(locale)))
 
 
 @function(
     "formatCurrency(value: number, currency: string, locale?: string) -> string",
     "formatCurrency(9.5, 'EUR', 'en')",
     style="function",
+    cost=LOCALE_COST,
     checks={1: currency_code, 2: literal_locale},
 )
 def format_currency(value: float, currency: str, locale: str = "en") -> str:
@@ -135,14 +146,18 @@ def format_currency(value: float, currency: str, locale: str = "en") -> str:
 
     if fault := currency_code(currency):
         raise Fault(fault)
-    return _finite(value, lambda: write(value, currency, locale=locale_of(locale)))
+    return _written(value, lambda: write(value, currency, locale=locale_of(locale)))
 
 
-def _finite(value: float, write: Callable[[], str]) -> str:
+def _written(value: float, write: Callable[[], str]) -> str:
     if value != value or value in (float("inf"), float("-inf")):
         raise Fault("is no finite number")
-    return write()
+    with localcontext(_DIGITS):
+        return write()
 
+
+_UNWRITABLE: Final = (ValueError, OverflowError, LookupError, AttributeError, TypeError)
+"""What Babel raises for one date pattern or another."""
 
 _DATE_CHECKS: Final = {1: date_style, 2: literal_locale, 3: literal_zone}
 
@@ -151,6 +166,7 @@ _DATE_CHECKS: Final = {1: date_style, 2: literal_locale, 3: literal_zone}
     "formatDate(time: timestamp, style?: string, locale?: string, zone?: string) -> string",
     "formatDate(timestamp('2026-01-31T23:30:00Z'), 'long', 'de', 'Europe/Berlin')",
     style="function",
+    cost=LOCALE_COST,
     checks=_DATE_CHECKS,
 )
 def format_date(value: datetime, style: str = "medium", locale: str = "en", zone: str = "UTC") -> str:
@@ -164,6 +180,7 @@ def format_date(value: datetime, style: str = "medium", locale: str = "en", zone
     "formatTime(time: timestamp, style?: string, locale?: string, zone?: string) -> string",
     "formatTime(timestamp('2026-01-31T23:30:00Z'), 'short', 'de', 'Europe/Berlin')",
     style="function",
+    cost=LOCALE_COST,
     checks=_DATE_CHECKS,
 )
 def format_time(value: datetime, style: str = "short", locale: str = "en", zone: str = "UTC") -> str:
@@ -178,6 +195,7 @@ def format_time(value: datetime, style: str = "short", locale: str = "en", zone:
     "formatDateTime(time: timestamp, style?: string, locale?: string, zone?: string) -> string",
     "formatDateTime(timestamp('2026-01-31T23:30:00Z'), 'dd.MM.yyyy HH:mm')",
     style="function",
+    cost=LOCALE_COST,
     checks=_DATE_CHECKS,
 )
 def format_date_time(value: datetime, style: str = "medium", locale: str = "en", zone: str = "UTC") -> str:
@@ -193,5 +211,5 @@ def _write(write: Callable[[datetime], str], value: datetime, style: str, zone: 
         raise Fault(fault)
     try:
         return write(value.astimezone(zone_of(zone)))
-    except (ValueError, OverflowError, KeyError, AttributeError):  # Babel raises each of these for some patterns
+    except _UNWRITABLE:
         raise Fault("has a date pattern that can't be written") from None

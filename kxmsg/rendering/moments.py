@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from kxmsg.rendering.errors import Fault
 
+_T = TypeVar("_T")
+
 _LIMIT: Final = timedelta(microseconds=(2**63 - 1) // 1000)
 """A duration counts nanoseconds in 64 bits: 292 years."""
+
+_BEYOND: Final = "leaves the range of a timestamp, the years 1 to 9999"
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,7 +47,7 @@ def moment(compute: Callable[[], datetime]) -> datetime:
     try:
         return compute()
     except (OverflowError, ValueError):
-        raise Fault("leaves the range of a timestamp, the years 1 to 9999") from None
+        raise Fault(_BEYOND) from None
 
 
 def timestamp(value: datetime | str | int) -> datetime:
@@ -55,12 +59,23 @@ def timestamp(value: datetime | str | int) -> datetime:
     match = _TIMESTAMP.fullmatch(value)
     if match is None:
         raise Fault("is no time; RFC 3339 writes it as 2026-01-31T08:00:00Z")
-    date, clock, fraction, zone = match.groups()
+    day, clock, fraction, zone = match.groups()
     if clock is None:
         clock, zone = "00:00:00", "Z"
     digits = (fraction or "0")[:6].ljust(6, "0")
     offset = "+00:00" if zone in "Zz" else zone
-    return moment(lambda: datetime.fromisoformat(f"{date}T{clock}.{digits}{offset}").astimezone(UTC))
+    if day.startswith("0000"):
+        raise Fault(_BEYOND)
+    date_ = _part(date.fromisoformat, day, "day")
+    time_ = _part(time.fromisoformat, f"{clock}.{digits}{offset}", "hour, minute, second or offset")
+    return moment(lambda: datetime.combine(date_, time_).astimezone(UTC))
+
+
+def _part(read: Callable[[str], _T], text: str, name: str) -> _T:
+    try:
+        return read(text)
+    except ValueError:
+        raise Fault(f"is no time: there is no such {name}") from None
 
 
 def duration(value: timedelta | str) -> timedelta:

@@ -13,10 +13,11 @@ from kxmsg.rendering.functions import FUNCTIONS, Parameter
 from kxmsg.rendering.kinds import BY_CLASS, BY_NAME, kind_of
 
 _HELPERS: Final[tuple[Callable[..., Any], ...]] = (
-    *(operators.weigh, operators.member, operators.index, operators.has, operators.dig, operators.first),
-    *(operators.coalesce, operators.make_map, operators.truth, operators.both, operators.either, operators.equal),
-    *(operators.within, operators.less, operators.at_most, operators.add, operators.subtract, operators.multiply),
-    *(operators.divide, operators.modulo, operators.negate, output.text, output.plain, output.oversize),
+    *(operators.weigh, operators.compared, operators.member, operators.index, operators.has, operators.dig),
+    *(operators.first, operators.coalesce, operators.make_map, operators.truth, operators.both, operators.either),
+    *(operators.equal, operators.within, operators.less, operators.at_most, operators.add, operators.subtract),
+    *(operators.multiply, operators.divide, operators.modulo, operators.negate),
+    *(output.text, output.plain, output.shallow, output.oversize),
     *(loops.items, loops.pairs, loops.every, loops.some, loops.singles, loops.one, len, all, any, type, str),
 )
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from kxmsg.rendering.errors import Absent, Exhausted, Fault
 from kxmsg.rendering.functions import function
+from kxmsg.rendering.hints import MEMBERS
 from kxmsg.rendering.kinds import INT_MAX, INT_MIN, NUMBERS, Kind, kind_of
 from kxmsg.rendering.moments import bounded, moment
 
@@ -27,6 +28,9 @@ MAX_OUTPUT: Final = 262_144
 
 MAX_DEPTH: Final = 64
 """Lists and maps inside each other, where a value is compared or computed."""
+
+_AT_ONCE: Final = 32
+"""Characters that one unit of work compares."""
 
 _TYPE: Final = type
 _SIZED: Final = frozenset({str, list, dict})
@@ -46,6 +50,13 @@ def weigh(meter: Meter, value: Any) -> Any:
     return value
 
 
+def compared(meter: Meter, value: Any) -> Any:
+    """The value, after what it takes to compare a text with another was charged."""
+    if type(value) is str:
+        spend(meter, len(value) // _AT_ONCE)
+    return value
+
+
 def _no_overload(operator: str, *operands: Any) -> Fault:
     names = " and ".join(kind_of(operand).phrase for operand in operands)
     return Fault(f"can't be computed: there is no {operator} for {names}")
@@ -59,7 +70,8 @@ def member(value: Any, name: str) -> Any:
     if type(value) is not dict:
         if value is None:
             raise Absent("is absent: what it belongs to is null")
-        raise Fault(f"is absent: what it belongs to is {kind_of(value).phrase}, not a map")
+        hint = f"; {MEMBERS[name]}" if name in MEMBERS else ""
+        raise Fault(f"is absent: what it belongs to is {kind_of(value).phrase}, not a map{hint}")
     try:
         return value[name]
     except KeyError:
@@ -193,10 +205,8 @@ def equal(meter: Meter, left: Any, right: Any, depth: int = 0) -> bool:
     if kind is not other:
         return {kind, other} == {int, float} and left == right
     if kind is not list and kind is not dict:
-        if kind is str:
-            spend(meter, len(left))
-        return bool(left == right)
-    if depth > MAX_DEPTH:
+        return bool(compared(meter, left) == right)
+    if depth >= MAX_DEPTH:
         raise Exhausted(f"compares what is nested deeper than {MAX_DEPTH}")
     if len(left) != len(right):
         return False
@@ -212,9 +222,10 @@ def equal(meter: Meter, left: Any, right: Any, depth: int = 0) -> bool:
 def within(meter: Meter, value: Any, container: Any) -> bool:
     """``in``: an element of a list, a key of a map."""
     if type(container) is list:
-        spend(meter, len(container))
         if type(value) is str:  # equals only strings, so Python's own search will do
+            spend(meter, len(container) * (1 + len(value) // _AT_ONCE))
             return value in container
+        spend(meter, len(container))
         return any(equal(meter, value, element) for element in container)
     if type(container) is dict:
         return _key(container, value) is not None

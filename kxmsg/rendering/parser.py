@@ -3,6 +3,7 @@
 from typing import Final, NoReturn, TypeVar
 
 from kxmsg.rendering.errors import TemplateError
+from kxmsg.rendering.hints import WORDS
 from kxmsg.rendering.lexer import Token, number_of, token_at
 from kxmsg.rendering.nodes import (
     Binary,
@@ -89,12 +90,16 @@ class _Parser:
         self._nesting = 0
         self._loops = 0
         self._last = start
+        self._before = Token("end", "", start, start)
         self.token = self._next(start)
 
     def sees(self, operator: str) -> bool:
         return self.token.kind == "operator" and self.token.text == operator
 
     def refuse(self, wanted: str) -> NoReturn:
+        for token in (self.token, self._before):
+            if token.kind == "name" and token.text in WORDS and not self._text.startswith(".", token.start - 1):
+                raise TemplateError("syntax", token.start, f"there is no operator {token.text!r}", WORDS[token.text])
         found = "the end" if self.token.kind == "end" else repr(self._text[self.token.start : self.token.end][:40])
         raise TemplateError("syntax", self.token.start, f"{found} stands where {wanted} should", f"write {wanted} here")
 
@@ -176,9 +181,8 @@ class _Parser:
             case "name" if token.text in _CONSTANTS:
                 return Literal(_CONSTANTS[token.text], start=token.start, end=token.end)
             case "name" if token.text in RESERVED:
-                raise TemplateError(
-                    "syntax", token.start, f"{token.text!r} is a reserved word", "choose another name for the variable"
-                )
+                remedy = WORDS.get(token.text, "choose another name for the variable")
+                raise TemplateError("syntax", token.start, f"{token.text!r} is a reserved word", remedy)
             case "name":
                 return self._function(token) if self.sees("(") else Name(token.text, start=token.start, end=token.end)
             case "operator" if token.text == "(":
@@ -295,7 +299,7 @@ class _Parser:
             self.refuse(repr(operator))
 
     def _advance(self) -> Token:
-        token = self.token
+        token = self._before = self.token
         self._last = token.end
         self.token = self._next(token.end)
         return token

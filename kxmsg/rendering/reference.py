@@ -5,9 +5,10 @@ from typing import Any, Final
 import orjson
 
 from kxmsg.rendering.compiler import compile_expression
+from kxmsg.rendering.conversions import to_string
 from kxmsg.rendering.functions import FUNCTIONS, Function
+from kxmsg.rendering.locales import LOCALE_COST
 from kxmsg.rendering.operators import MAX_DEPTH, MAX_OUTPUT, STEP, WORK
-from kxmsg.rendering.output import text
 from kxmsg.rendering.parser import MAX_HEIGHT, MAX_LENGTH, MAX_LOOPS, MAX_NESTING
 from kxmsg.rendering.template import MAX_CASES, MAX_PLACEHOLDERS, MAX_TEXT, ROOTS
 
@@ -77,6 +78,7 @@ _DIFFERENCES: Final = """## Differences from CEL
   when the subscription is compiled, and so is every other evident mistake: there is no unchecked mode.
 - `string()` takes lists and maps too, and writes them as JSON. `timestamp()` takes a date alone, too.
 - Timestamps and durations count microseconds, not nanoseconds; digits beyond are dropped. Durations reach 292 years.
+- `type(timestamp(0))` is `timestamp`, not `google.protobuf.Timestamp`, and that of a duration `duration`.
 - Left out: regular expressions (`matches`), `format`, `quote`, messages and enums, names with dots in them.
 - Added: `coalesce`, `unique`, `truncate`, `plural` and the functions that write for a locale.
 """
@@ -118,7 +120,7 @@ def _cell(markdown: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return orjson.dumps(value).decode() if isinstance(value, str | list | dict) else text(value)
+    return orjson.dumps(value).decode() if isinstance(value, str | list | dict) else to_string([WORK], value)
 
 
 def _limits() -> list[str]:
@@ -131,7 +133,7 @@ def _limits() -> list[str]:
         f"- A text that is rendered has at most {MAX_OUTPUT:,} characters, a computed value as many characters and",
         f"  elements, and {MAX_DEPTH} levels.",
         f"- The loops and the functions that build strings and lists share {WORK:,} units of work for each event: a",
-        f"  character or an element is one, an operation in a round of a loop is {STEP}. An event that would need",
-        "  more is refused.",
+        f"  character or an element is one, an operation in a round of a loop is {STEP}, and what writes for a locale",
+        f"  there {LOCALE_COST}. An event that would need more is refused.",
         "",
     ]

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from kxmsg.rendering.errors import Fault
+from kxmsg.rendering.errors import Exhausted, Fault
 from kxmsg.rendering.functions import function
-from kxmsg.rendering.kinds import BY_CLASS, kind_of
-from kxmsg.rendering.operators import STEP, Meter, equal, spend
+from kxmsg.rendering.kinds import kind_of
+from kxmsg.rendering.operators import MAX_DEPTH, STEP, Meter, compared, spend
 
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
@@ -14,8 +14,6 @@ _SPACE: Final = (
 )
 """Unicode's White_Space; Python strips a few control characters more."""
 
-_SCALARS: Final = frozenset(BY_CLASS) - {list, dict}
-
 
 @function("size(value: string|list|map) -> int", "size('four')", "[1, 2].size()", style="both")
 def size(value: str | list[Any] | dict[Any, Any]) -> int:
@@ -23,9 +21,15 @@ def size(value: str | list[Any] | dict[Any, Any]) -> int:
     return len(value)
 
 
-@function("contains(text: string, part: string) -> bool", "'tacocat'.contains('cat')")
-def contains(text: str, part: str) -> bool:
+def _search(meter: Meter, text: str, part: str) -> None:
+    """Charge a search: Python's is slow where a part of up to 100 characters nearly occurs all over the text."""
+    spend(meter, len(text) * min(len(part), 100) // 16)
+
+
+@function("contains(text: string, part: string) -> bool", "'tacocat'.contains('cat')", metered=True)
+def contains(meter: Meter, text: str, part: str) -> bool:
     """Whether the part occurs."""
+    _search(meter, text, part)
     return part in text
 
 
@@ -77,18 +81,21 @@ def char_at(text: str, place: int) -> str:
     return text[_position(text, place) : place + 1]
 
 
-@function("indexOf(text: string, part: string, start?: int) -> int", "'tacocat'.indexOf('a', 2)")
-def index_of(text: str, part: str, start: int = 0) -> int:
+@function("indexOf(text: string, part: string, start?: int) -> int", "'tacocat'.indexOf('a', 2)", metered=True)
+def index_of(meter: Meter, text: str, part: str, start: int = 0) -> int:
     """Where the part is first, from `start` on; -1 where it is not."""
+    _search(meter, text, part)
     return text.find(part, _position(text, start))
 
 
-@function("lastIndexOf(text: string, part: string, start?: int) -> int", "'tacocat'.lastIndexOf('a')")
-def last_index_of(text: str, part: str, start: int | None = None) -> int:
+@function("lastIndexOf(text: string, part: string, start?: int) -> int", "'tacocat'.lastIndexOf('a')", metered=True)
+def last_index_of(meter: Meter, text: str, part: str, start: int | None = None) -> int:
     """Where the part is last, beginning no later than `start`; -1 where it is not."""
-    if start is None:
-        return text.rfind(part)
-    return text.rfind(part, 0, _position(text, start) + len(part))
+    _search(meter, text, part)
+    end = len(text) if start is None else min(len(text), _position(text, start) + len(part))
+    # Python's search from the right may take the product of both lengths; the one from the left does not.
+    found = text[:end][::-1].find(part[::-1])
+    return end - found - len(part) if found >= 0 else -1
 
 
 @function(
@@ -110,6 +117,7 @@ def substring(text: str, start: int, end: int | None = None) -> str:
 )
 def replace(meter: Meter, text: str, old: str, new: str, count: int = -1) -> str:
     """`new` for each `old`, or for the first `count`."""
+    _search(meter, text, old)
     hits = text.count(old)
     if count >= 0:
         hits = min(hits, count)
@@ -125,6 +133,7 @@ def replace(meter: Meter, text: str, old: str, new: str, count: int = -1) -> str
 )
 def split(meter: Meter, text: str, separator: str, count: int = -1) -> list[str]:
     """The parts between separators, at most `count`; the characters where the separator is empty."""
+    _search(meter, text, separator)
     spend(meter, len(text) + 1)
     if count == 0:
         return []
@@ -169,19 +178,25 @@ def truncate(text: str, limit: int) -> str:
 @function("unique(elements: list) -> list", "[1, 2, 1].unique()", "unique([1, 2, 1])", style="both", metered=True)
 def unique(meter: Meter, elements: list[Any]) -> list[Any]:
     """The elements without repetitions, in the order of their first."""
-    spend(meter, STEP * len(elements))
-    seen: set[tuple[bool, Any]] = set()
+    seen: set[Any] = set()
     kept: list[Any] = []
-    containers: list[Any] = []
     for element in elements:
-        if type(element) in _SCALARS:
-            key = (type(element) is bool, element)  # Python takes true for 1
-            if key in seen:
-                continue
+        key = _frozen(meter, element, 0)
+        if key not in seen:
             seen.add(key)
-        elif any(equal(meter, element, other) for other in containers):
-            continue
-        else:
-            containers.append(element)
-        kept.append(element)
+            kept.append(element)
     return kept
+
+
+def _frozen(meter: Meter, value: Any, depth: int) -> Any:
+    """What can be looked up, and is equal for values that are. Python takes true for 1."""
+    kind = type(value)
+    spend(meter, STEP)  # for a list or a map, once more below
+    if kind is not list and kind is not dict:
+        return kind is bool, compared(meter, value)
+    if depth >= MAX_DEPTH:
+        raise Exhausted(f"compares what is nested deeper than {MAX_DEPTH}")
+    spend(meter, STEP)
+    if kind is list:
+        return tuple(_frozen(meter, element, depth + 1) for element in value)
+    return frozenset((type(key) is bool, key, _frozen(meter, inner, depth + 1)) for key, inner in value.items())

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from kxmsg.rendering.checker import UNKNOWN, Names, check
 from kxmsg.rendering.errors import TemplateError
 from kxmsg.rendering.kinds import Kind
-from kxmsg.rendering.nodes import Node
+from kxmsg.rendering.nodes import Literal, Node
 from kxmsg.rendering.parser import MAX_NESTING, parse
 
-_T = TypeVar("_T")
+Path: TypeAlias = "tuple[str | int, ...]"
+"""The way to a text inside a value: field names and positions."""
+
+Report: TypeAlias = Callable[[TemplateError], None]
 
 ROOTS: Final[Names] = {
     "detail": "detail",
@@ -77,28 +80,42 @@ class Cases:
 Template: TypeAlias = Fixed | Lone | Text | Elements | Entries | Cases
 
 
-@dataclass(frozen=True, slots=True)
+def throw(error: TemplateError) -> None:
+    """Report a mistake by raising it."""
+    raise error
+
+
+_NEVER: Final = Lone("", Literal(False, start=0, end=0))
+"""What stands for a condition with a mistake."""
+
+
 class Reader:
-    """Reads values as templates; every method raises :class:`TemplateError` with the path to the text at fault."""
+    """Reads values as templates.
 
-    names: Names
-    sample: Mapping[str, Any] | None
+    Each mistake goes to ``report``, with the path to the text at fault. Where that returns, reading goes on, so that
+    all are found, and ``mistakes`` counts them; what is made of a value with a mistake means nothing.
+    """
 
-    def field(self, value: Any, path: tuple[str | int, ...]) -> Template:
+    def __init__(self, names: Names, sample: Mapping[str, Any] | None, report: Report = throw) -> None:
+        self.mistakes = 0
+        self._names = names
+        self._sample = sample
+        self._report = report
+
+    def field(self, value: Any, path: Path) -> Template:
         """A field's value: a template, or a map with the one key ``cases``."""
         if isinstance(value, Mapping) and set(value) == {"cases"}:
             return self._cases(value["cases"], (*path, "cases"))
         return self.value(value, path)
 
-    def value(self, value: Any, path: tuple[str | int, ...] = ()) -> Template:
+    def value(self, value: Any, path: Path = ()) -> Template:
         """A value, with what it holds."""
         if len(path) > MAX_NESTING:
-            raise TemplateError(
-                "too-deep", 0, "the value is nested too deep", f"at most {MAX_NESTING} levels", path=path
-            )
+            self._tell(path, "too-deep", 0, "the value is nested too deep", f"at most {MAX_NESTING} levels")
+            return Fixed(None)
         match value:
             case str():
-                return _placed(path, lambda: self._text(value))
+                return self._text(value, path)
             case list() | tuple():
                 return Elements(tuple(self.value(item, (*path, place)) for place, item in enumerate(value)))
             case Mapping():
@@ -106,46 +123,52 @@ class Reader:
             case _:
                 return Fixed(value)
 
-    def expression(self, text: str, path: tuple[str | int, ...] = ()) -> tuple[Lone, Kind]:
-        """A bare expression, without braces, and the kind that its value is expected to have."""
+    def expression(self, text: str) -> tuple[Lone, Kind]:
+        """A bare expression, without braces, and the kind that its value is expected to have.
 
-        def read() -> tuple[Lone, Kind]:
-            if "{{" in text[:64].lstrip()[:2]:
-                raise TemplateError(
-                    "syntax", text.index("{{"), "an expression stands here without braces", "remove {{ and }}"
-                )
-            if not text.strip():
-                raise TemplateError("empty", 0, "the expression is empty", "write one, such as detail.orderId")
-            node, _ = parse(text)
-            return Lone(text, node), self._check(node)
+        Raises :class:`TemplateError`.
+        """
+        if "{{" in text[:64].lstrip()[:2]:
+            raise TemplateError(
+                "syntax", text.index("{{"), "an expression stands here without braces", "remove {{ and }}"
+            )
+        if not text.strip():
+            raise TemplateError("empty", 0, "the expression is empty", "write one, such as detail.orderId")
+        node, _ = parse(text)
+        return Lone(text, node), self._check(node)
 
-        return _placed(path, read)
-
-    def condition(self, text: Any, path: tuple[str | int, ...]) -> Lone:
+    def condition(self, text: Any, path: Path) -> Lone:
         """A bare expression that gives a bool."""
         if not isinstance(text, str):
-            raise TemplateError(
-                "cases", 0, "a condition is an expression in quotes", "such as \"detail.severity == 'high'\"", path=path
-            )
-        lone, kind = self.expression(text, path)
+            remedy = "such as \"detail.severity == 'high'\""
+            self._tell(path, "cases", 0, "a condition is an expression in quotes", remedy)
+            return _NEVER
+        try:
+            lone, kind = self.expression(text)
+        except TemplateError as error:
+            self._mistake(path, error)
+            return _NEVER
         if kind not in {Kind.BOOL, Kind.DYN}:
-            raise TemplateError(
-                "type",
-                lone.node.start,
-                f"the condition is of type {kind.value}",
-                "compare it with something",
-                path=path,
-            )
+            fault = f"the condition is of type {kind.value}"
+            self._tell(path, "type", lone.node.start, fault, "compare it with something")
         return lone
 
     def _check(self, node: Node) -> Kind:
-        return check(node, self.names, UNKNOWN if self.sample is None else self.sample)
+        return check(node, self._names, UNKNOWN if self._sample is None else self._sample)
 
-    def _cases(self, cases: Any, path: tuple[str | int, ...]) -> Cases:
+    def _tell(self, path: Path, code: str, offset: int, message: str, remedy: str) -> None:
+        self._mistake(path, TemplateError(code, offset, message, remedy))
+
+    def _mistake(self, path: Path, error: TemplateError) -> None:
+        error.path = path
+        self.mistakes += 1
+        self._report(error)
+
+    def _cases(self, cases: Any, path: Path) -> Template:
         if not isinstance(cases, list) or not cases or len(cases) > MAX_CASES:
-            raise TemplateError(
-                "cases", 0, f"cases is a list of 1 to {MAX_CASES}", "write - { when: …, use: … } for each", path=path
-            )
+            remedy = "write - { when: …, use: … } for each"
+            self._tell(path, "cases", 0, f"cases is a list of 1 to {MAX_CASES}", remedy)
+            return Fixed(None)
         made: list[tuple[Lone, Template]] = []
         default: Template = Fixed(None)
         for place, case in enumerate(cases):
@@ -156,71 +179,56 @@ class Reader:
             elif keys == {"default"} and place == len(cases) - 1:
                 default = self.value(case["default"], (*here, "default"))
             else:
-                raise TemplateError(
-                    "cases",
-                    0,
-                    "a case has when and use; the last may be the default",
-                    "write - { when: …, use: … } or - { default: … }",
-                    path=here,
-                )
+                fault = "a case has when and use; the last may be the default"
+                self._tell(here, "cases", 0, fault, "write - { when: …, use: … } or - { default: … }")
         return Cases(tuple(made), default)
 
-    def _text(self, text: str) -> Template:
-        parts = list(self._parts(text))
+    def _text(self, text: str, path: Path) -> Template:
+        parts = list(self._parts(text, path))
         if not any(isinstance(part, Node) for part in parts):
             return Fixed(text)
         if len(parts) == 1 and isinstance(parts[0], Node):
             return Lone(text, parts[0])
         return Text(text, tuple(parts))
 
-    def _parts(self, text: str) -> Iterator[str | Node]:
+    def _parts(self, text: str, path: Path) -> Iterator[str | Node]:
         """Texts and expressions in turn; empty texts are left out."""
         position = count = 0
         while True:
             opening, closing = text.find("{{", position), text.find("}}", position)
             if closing >= 0 and (opening < 0 or closing < opening):
-                raise TemplateError(
-                    "unpaired-braces", closing, "'}}' closes nothing", "write {{ '}}' }} for these characters"
-                )
+                remedy = "write {{ '}}' }} for these characters"
+                self._tell(path, "unpaired-braces", closing, "'}}' closes nothing", remedy)
+                position = closing + 2
+                continue
             if opening < 0:
                 if text[position:]:
                     yield text[position:]
                 return
             count += 1
             if count > MAX_PLACEHOLDERS or opening > MAX_TEXT:
-                raise TemplateError(
-                    "too-long",
-                    opening,
-                    "the text is too long",
-                    f"at most {MAX_PLACEHOLDERS} placeholders in {MAX_TEXT} characters",
-                )
+                remedy = f"at most {MAX_PLACEHOLDERS} placeholders in {MAX_TEXT} characters"
+                self._tell(path, "too-long", opening, "the text is too long", remedy)
+                return
             if opening > position:
                 yield text[position:opening]
-            node, position = self._placeholder(text, opening)
-            yield node
+            try:
+                node, position = self._placeholder(text, opening)
+                self._check(node)
+                yield node
+            except TemplateError as error:
+                self._mistake(path, error)
+                if position <= opening:  # it could not be read to its end
+                    closing = text.find("}}", max(opening + 2, error.offset))
+                    position = closing + 2 if closing >= 0 else len(text)
 
     def _placeholder(self, text: str, opening: int) -> tuple[Node, int]:
         start = opening + 2
         closing = text.find("}}", start)
         if closing < 0:
-            raise TemplateError(
-                "unpaired-braces",
-                opening,
-                "'{{' is not closed",
-                "close it with }}, or write {{ '{{' }} for these characters",
-            )
+            remedy = "close it with }}, or write {{ '{{' }} for these characters"
+            raise TemplateError("unpaired-braces", opening, "'{{' is not closed", remedy)
         if not text[start:closing].strip():
-            raise TemplateError(
-                "empty", opening, "the placeholder is empty", "write an expression, such as {{ detail.orderId }}"
-            )
-        node, end = parse(text, start, closed=True)
-        self._check(node)
-        return node, end
-
-
-def _placed(path: tuple[str | int, ...], read: Callable[[], _T]) -> _T:
-    try:
-        return read()
-    except TemplateError as error:
-        error.path = path
-        raise
+            remedy = "write an expression, such as {{ detail.orderId }}"
+            raise TemplateError("empty", opening, "the placeholder is empty", remedy)
+        return parse(text, start, closed=True)

@@ -8,7 +8,7 @@ import structlog
 from typing_extensions import TypeVar
 
 from kxmsg.errors import LeaseLost, Poison
-from kxmsg.ports import Clock, Delivery, Queue, Topic
+from kxmsg.ports import BlobStore, Clock, Queue, Topic
 from kxmsg.runtime.held import Held
 from kxmsg.runtime.trace import trace_of
 from kxmsg.settings import Settings
@@ -25,6 +25,8 @@ class App(Protocol):
     def topology(self) -> Topology: ...
     @property
     def clock(self) -> Clock: ...
+    @property
+    def blobs(self) -> BlobStore: ...
 
     def queue(self, name: str) -> Queue:
         """The queue of that logical name."""
@@ -43,7 +45,7 @@ class Context(Generic[AppT]):
     """One call of a handler, with one message or, for a batch handler, several; of a periodic task, with none.
 
     ``app``: the composition root, with its queues, topics, tables, clock, settings. ``deliveries`` and ``messages``:
-    the messages as received and as decoded, position by position. ``trace``: the ``traceparent`` to send on.
+    the messages as they were sent and as decoded, position by position. ``trace``: the ``traceparent`` to send on.
     ``failures`` and ``undecodable``: what failed so far, in the handler and before it, by position among what was
     received.
     """
@@ -63,7 +65,7 @@ class Context(Generic[AppT]):
 
     def __init__(self, app: AppT, stop: asyncio.Event, queue: Queue | None = None, batch: Sequence[Held] = ()) -> None:
         self.app = app
-        self.deliveries: Sequence[Delivery] = [held.delivery for held in batch]
+        self.deliveries = [held.delivery for held in batch]
         self.messages: Sequence[Any] = ()
         self.trace = trace_of(self.deliveries)
         self.failures: dict[int, BaseException] = {}
@@ -116,12 +118,22 @@ class Context(Generic[AppT]):
             if held.lost or now >= held.expires:
                 raise LeaseLost(f"message {held.delivery.id} went back to {self.queue.name}")
 
+    def withhold(self, index: int, error: BaseException) -> None:
+        """The message at ``index`` can't be handed out now: it fails before the call, and so does what follows it in
+        its group."""
+        group = self._batch[index].group
+        for position in range(index, len(self._batch)):
+            if position == index or (group and self._batch[position].group == group):
+                self.failures.setdefault(position, error)
+
     def keep(self, messages: Sequence[Any], undecodable: dict[int, Poison]) -> None:
-        """These messages were decoded, in order; the others could not be and are not part of the call any more."""
+        """These messages were decoded, in order; the others could not be, or not even be read, and are not part of the
+        call any more."""
         self.messages = messages
-        if undecodable:
+        if undecodable or self.failures:
             self.undecodable = undecodable
-            self._positions = [position for position in self._positions if position not in undecodable]
+            without = undecodable.keys() | self.failures.keys()
+            self._positions = [position for position in self._positions if position not in without]
             self.deliveries = [self._batch[position].delivery for position in self._positions]
 
     def fail_rest(self, error: BaseException) -> None:

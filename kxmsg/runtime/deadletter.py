@@ -4,11 +4,11 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import orjson
 
-from kxmsg.ports import Clock, Delivery, Outgoing, Queue
+from kxmsg.ports import Clock, Delivery, Outgoing, Peekable, Queue
 from kxmsg.retry import Jitter
 from kxmsg.runtime.batches import chunks, repeat
 from kxmsg.runtime.held import Held
@@ -119,15 +119,6 @@ class DeadLetter:
         about = {name: value for name, value in delivery.attributes.items() if name in ABOUT}
         own = unseal(delivery.attributes)
         return cls(delivery.id, delivery.body, delivery.group, delivery.sent_at, own, about)
-
-
-@runtime_checkable
-class Peekable(Protocol):
-    """A queue whose messages can be looked at where they are."""
-
-    async def peek(self, limit: int, after: str | None = None) -> list[Delivery]:
-        """Up to ``limit`` messages, those after the one with this id."""
-        ...
 
 
 async def look(dlq: Queue, limit: int) -> list[DeadLetter]:

@@ -1,12 +1,15 @@
 """Endpoint: a user's coroutine function, read and wrapped so that a consumer can call it."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, get_args, get_origin
 
+from kxmsg.claims import CLAIM, opened
 from kxmsg.errors import ConfigError, Poison
+from kxmsg.ports import Delivery
 from kxmsg.runtime.consumer import Handle
 from kxmsg.runtime.context import Context
 from kxmsg.runtime.decoders import Decode, decoder
@@ -66,15 +69,18 @@ class Endpoint:
             call = partial(_through, layer, call)
 
         async def handle(context: Context[Any]) -> None:
-            if self._decode(context):
+            claims = [index for index, delivery in enumerate(context.deliveries) if CLAIM in delivery.attributes]
+            lost = await _read(claims, context) if claims else {}
+            if self._decode(context, lost):
                 await call(context)
 
         return handle
 
-    def _decode(self, context: Context[Any]) -> bool:
+    def _decode(self, context: Context[Any], undecodable: dict[int, Poison]) -> bool:
         messages: list[Any] = []
-        undecodable: dict[int, Poison] = {}
         for index, delivery in enumerate(context.deliveries):
+            if index in undecodable or index in context.failures:
+                continue
             try:
                 messages.append(self.decode(delivery))
             except Poison as poison:
@@ -87,6 +93,20 @@ class Endpoint:
     async def _call(self, context: Context[Any]) -> None:
         message = context.messages if self.many else context.messages[0]
         await (self.function(message, context) if self.with_context else self.function(message))
+
+
+async def _read(claims: Sequence[int], context: Context[Any]) -> dict[int, Poison]:
+    """Fetch the bodies of messages that are claims; returns those that are lost."""
+    lost: dict[int, Poison] = {}
+    bodies = (opened(context.deliveries[index], context.app.blobs) for index in claims)
+    for index, result in zip(claims, await asyncio.gather(*bodies, return_exceptions=True), strict=True):
+        if isinstance(result, Delivery):
+            context.deliveries[index] = result
+        elif isinstance(result, Poison):
+            lost[index] = result
+        else:
+            context.withhold(index, result)
+    return lost
 
 
 async def _through(layer: Middleware, call: Handle, context: Context[Any]) -> None:

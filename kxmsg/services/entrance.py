@@ -8,7 +8,7 @@ import orjson
 from kxmsg.errors import Forbidden, InvalidInput, NotFound, TooLarge
 from kxmsg.keys import new_id
 from kxmsg.model.channel import Participant
-from kxmsg.model.envelope import Envelope, Ordering
+from kxmsg.model.envelope import MAX_PAYLOAD, Envelope, Ordering
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import Target
 from kxmsg.policy import Action, allowed
@@ -20,9 +20,6 @@ from kxmsg.transport import parcel_messages, send
 
 MAX_CONTENT: Final = 64 * 1024
 """Bytes of a message's text."""
-
-MAX_PAYLOAD: Final = 96 * 1024
-"""Bytes of all that a message holds, as JSON: its frame stays below 128 KB, else its readers' connections break."""
 
 MAX_CLIENT_ID: Final = 128
 

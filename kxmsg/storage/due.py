@@ -13,7 +13,7 @@ from kxmsg.errors import ConditionFailed
 from kxmsg.keys import RECORD, derived_id, due_key, shard_of
 from kxmsg.model.envelope import Envelope
 from kxmsg.ports import ABSENT, Clock, Condition, Delete, Item, Key, Put, Query, Tables, Update
-from kxmsg.storage.writes import write_all
+from kxmsg.storage.writes import write, write_all
 from kxmsg.topology import SCHEDULE
 
 SHARDS: Final = 16
@@ -98,16 +98,18 @@ class Due:
         if item is not None and item["owner"] != owner and item["until"] > now:
             return False
         try:
-            await self._tables.write(Update(SCHEDULE, key, set=taken, add={"fence": 1}, condition=_unchanged(item)))
-        except ConditionFailed:
-            return False
+            await write(self._tables, Update(SCHEDULE, key, set=taken, add={"fence": 1}, condition=_unchanged(item)))
+        except ConditionFailed as failed:  # by another's lease, or by this very one, whose reply was lost
+            return failed.item is not None and taken.items() <= failed.item.items()
         return True
 
     async def release(self, shard: int, owner: str) -> None:
         """Give a shard back at once, so that another scheduler need not wait for the lease to end."""
         mine = Condition(equals={"owner": owner})
         try:
-            await self._tables.write(Update(SCHEDULE, Key(_lease_key(shard), RECORD), set={"until": 0}, condition=mine))
+            await write(
+                self._tables, Update(SCHEDULE, Key(_lease_key(shard), RECORD), set={"until": 0}, condition=mine)
+            )
         except ConditionFailed:
             return
 

@@ -79,8 +79,9 @@ class Logs:
                 await self._recall(key, batch)
                 return Bundle(tenant, target, envelopes[0].ordering, head.epoch, batch.entries())
             await asyncio.sleep(_BACKOFF.delay(attempt))
-            head = await self.head(tenant, target)
+            # In this order: where the ids stand by now, so does the head.
             batch.found(await self._stored(tenant, batch.waiting))
+            head = await self.head(tenant, target)
         raise Transient(f"log {key}: {ATTEMPTS} appends in a row were cancelled")
 
     async def read(

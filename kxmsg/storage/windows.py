@@ -23,7 +23,7 @@ from kxmsg.model.window import Kept, Window
 from kxmsg.ports import ABSENT, PRESENT, Clock, Condition, Delete, Item, Key, Put, Query, Tables, TransactItem, Update
 from kxmsg.retry import Backoff
 from kxmsg.storage.due import DueWindow, due_window
-from kxmsg.storage.writes import write_all
+from kxmsg.storage.writes import write, write_all
 from kxmsg.subscriptions.windows import MAX_ITEMS
 from kxmsg.topology import SCHEDULE
 
@@ -187,7 +187,7 @@ class Digests(_Windows):
     async def _mark_sent(self, due: DueWindow) -> None:
         """So that nobody makes another entry of those that are not deleted yet."""
         try:
-            await self._tables.write(Update(SCHEDULE, due.key, set={"sent": True}, condition=PRESENT))
+            await write(self._tables, Update(SCHEDULE, due.key, set={"sent": True}, condition=PRESENT))
         except ConditionFailed:
             return  # another scheduler was faster
 

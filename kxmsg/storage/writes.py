@@ -5,12 +5,26 @@ from collections.abc import Sequence
 from typing import Final
 
 from kxmsg.errors import Permanent, TransactionCancelled, Transient
-from kxmsg.ports import Delete, Put, Tables, TransactItem
+from kxmsg.ports import Delete, Item, Put, Tables, TransactItem, Write
 from kxmsg.retry import Backoff
 
 ATTEMPTS: Final = 8
 
 _BACKOFF: Final = Backoff(base=0.02, cap=2.0)
+
+
+async def write(tables: Tables, write: Write) -> Item | None:
+    """One write that may be done twice, repeated where it is not known to be done; raises Transient where it stays so.
+
+    A condition may then fail through one's own doing: the item that ConditionFailed brings tells.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return await tables.write(write)
+        except Transient as error:
+            unclear = error
+        await asyncio.sleep(_BACKOFF.delay(attempt))
+    raise unclear
 
 
 async def write_all(tables: Tables, table: str, writes: Sequence[Put | Delete]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kxmsg.errors import ConfigError
-from kxmsg.matching import Pattern, PatternError
+from kxmsg.matching import Pattern, PatternError, faults
 from kxmsg.subscriptions.catalogue import Catalogue, Destination, Subscription
 from kxmsg.subscriptions.examples import read_tests
 from kxmsg.subscriptions.fields import FIELDS
@@ -19,6 +19,7 @@ from kxmsg.subscriptions.samples import Sample, SampleError
 from kxmsg.subscriptions.samples import read as read_sample
 from kxmsg.subscriptions.template import MappingKind, Template
 from kxmsg.suggest import did_you_mean
+from kxmsg.wording import shown
 
 MAPPINGS: Final[Mapping[str, MappingKind]] = {"notificationMapping": "notification", "messageMapping": "message"}
 
@@ -33,6 +34,14 @@ def load(folder: Path) -> Catalogue:
 
     Reads files: call it before the event loop has work to do.
     """
+    subscriptions, problems = examine(folder)
+    if problems.found:
+        raise ConfigError(problems.lines())
+    return Catalogue(subscriptions)
+
+
+def examine(folder: Path) -> tuple[list[Subscription], Problems]:
+    """The subscriptions below ``folder`` that have no mistakes of their own, and all mistakes. Reads files."""
     problems = Problems()
     compiler = _Compiler(problems)
     if not folder.is_dir():
@@ -40,9 +49,7 @@ def load(folder: Path) -> Catalogue:
     for file in sorted(path for path in folder.rglob("*") if path.suffix in {".yaml", ".yml"}):
         compiler.file(file)
     compiler.refuse_loops()
-    if problems.found:
-        raise ConfigError(problems.lines())
-    return Catalogue(compiler.subscriptions)
+    return compiler.subscriptions, problems
 
 
 class _Compiler:
@@ -57,8 +64,13 @@ class _Compiler:
             root = parse(file, file.read_text(encoding="utf-8"), self._problems)
         except Unreadable:
             return
-        except (OSError, UnicodeDecodeError) as error:
-            self._problems.add(At(file), "file", f"can't be read as UTF-8 text: {error}")
+        except OSError as error:
+            self._problems.add(
+                At(file), "file", f"can't be read: {error.strerror}; only YAML files end in .yaml or .yml"
+            )
+            return
+        except UnicodeDecodeError as error:
+            self._problems.add(At(file), "file", f"byte {error.start + 1} is not UTF-8; save the file as UTF-8 text")
             return
         if root is None:
             return
@@ -93,7 +105,7 @@ class _Compiler:
                 for detail_type, made in self._mapping(name, kind, fields[mapping][1], pattern, samples):
                     templates[detail_type] = (*templates.get(detail_type, ()), *made)
         targets = tuple(self._targets(fields["targets"][1])) if "targets" in fields else ()
-        if not any(key in fields for key in (*MAPPINGS, "targets")):
+        if not any(key in fields and fields[key][1].value not in ({}, []) for key in (*MAPPINGS, "targets")):
             fault = f"{name} maps nothing; give it a notificationMapping or a messageMapping"
             self._problems.add(node.at, "missing-key", fault)
         if pattern is None or len(self._problems.found) > before:
@@ -129,11 +141,13 @@ class _Compiler:
             mapping[field] = (key, value)
         if not isinstance(place.value, dict):
             return None
+        plain = {field: value.plain for field, (_, value) in mapping.items()}
         try:
-            return Pattern({field: value.plain for field, (_, value) in mapping.items()})
-        except PatternError as error:
-            at = Node(place.at, mapping).descend(error.path).at
-            self._problems.add(at, "pattern", f"eventPattern: {error}")
+            return Pattern(plain)
+        except PatternError:
+            for error in faults(plain):
+                at = Node(place.at, mapping).descend(error.path).at
+                self._problems.add(at, "pattern", f"eventPattern: {error}")
             return None
 
     def _mapping(
@@ -179,14 +193,17 @@ class _Compiler:
             fields = fields_of(child, "a target", frozenset({"id", "arn"}), self._problems)
             if not isinstance(child.value, dict):
                 continue
-            given = {name: fields[name][1].plain if name in fields else None for name in ("id", "arn")}
-            ident, arn = given["id"], given["arn"]
+            missing = [name for name in ("id", "arn") if name not in fields]
+            if missing:
+                self._problems.add(child.at, "missing-key", f"a target needs {' and '.join(missing)}; add it")
+                continue
+            ident, arn = fields["id"][1].plain, fields["arn"][1].plain
             if not isinstance(ident, str) or not _TARGET_ID.fullmatch(ident) or ident in seen:
-                fault = f"the id {ident!r} must be its own, of 1 to 64 letters, digits, '.', '-' and '_'"
-                self._problems.add(child.at, "target", fault)
+                fault = f"the id {shown(ident)} must be its own, of 1 to 64 letters, digits, '.', '-' and '_'"
+                self._problems.add(fields["id"][1].at, "target", fault)
             elif not isinstance(arn, str) or not _ARN.fullmatch(arn):
-                fault = f"the arn {arn!r} must be like arn:aws:sqs:eu-west-1:123456789012:my-queue"
-                self._problems.add(child.at, "target", fault)
+                fault = f"the arn {shown(arn)} must be like arn:aws:sqs:eu-west-1:123456789012:my-queue"
+                self._problems.add(fields["arn"][1].at, "target", fault)
             else:
                 seen.add(ident)
                 yield Destination(ident, arn)

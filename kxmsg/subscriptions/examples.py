@@ -12,6 +12,7 @@ from kxmsg.subscriptions.reading import fields_of, list_of, text_of
 from kxmsg.subscriptions.samples import Sample, whole
 from kxmsg.subscriptions.template import Template
 from kxmsg.suggest import did_you_mean
+from kxmsg.wording import counted
 
 TEST_KEYS: Final = frozenset({"name", "event", "expect"})
 
@@ -106,6 +107,9 @@ class _Reader:
             self._wrong(event, "the event's detail must be a map")
             return None
         if expect.value == NO_MATCH:
+            if not event.value and not self._bases():
+                self._wrong(event, "an empty event tells nothing of the pattern; name fields, or give it a sample")
+                return None
             return InlineTest(name, node.at, whole, kind, None)
         expected = self._expected(expect, kind)
         return None if expected is None else InlineTest(name, node.at, whole, kind, expected)
@@ -113,11 +117,14 @@ class _Reader:
     def _event(self, change: Mapping[str, Any]) -> dict[str, Any]:
         """Over the sample of its detail-type, or else the first."""
         kind = change.get("detail-type")
-        bases = [one for one in self._samples if one.event is not None]
+        bases = self._bases()
         base = next((one for one in bases if isinstance(kind, str) and one.is_of(kind)), bases[0] if bases else None)
         only = {name: self._pattern.exact(name) for name in ("source", "detail-type")}
         fixed = {name: next(iter(values)) for name, values in only.items() if values and len(values) == 1}
         return event_of(change, base.event or {} if base else {}, fixed)
+
+    def _bases(self) -> list[Sample]:
+        return [one for one in self._samples if one.event is not None]
 
     def _expected(self, expect: Node, kind: str) -> list[Expected] | None:
         if not isinstance(expect.value, dict):
@@ -142,8 +149,8 @@ class _Reader:
         nodes = node.value if isinstance(node.value, list) else [node]
         templates = self._templates[kind]
         if len(nodes) != len(templates):
-            fault = f"{kind} has {len(templates)} templates and {len(nodes)} expectations; give a list of one for each"
-            self._wrong(node, fault)
+            both = f"{counted(len(templates), 'template')} and {counted(len(nodes), 'expectation')}"
+            self._wrong(node, f"{kind} has {both}; give a list of one for each")
             return None
         before = len(self._problems.found)
         made: list[Expected] = [self._fields(one) for one in nodes]

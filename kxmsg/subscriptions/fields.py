@@ -1,14 +1,16 @@
 """Field: everything that a template may say, declared once. The compiler, the JSON Schema and the reference read it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from kxmsg.errors import InvalidInput
 from kxmsg.model.notification import DISPLAY, LOCALIZED, locale_key
-from kxmsg.model.target import TARGET_TYPES, TargetType, check_id
+from kxmsg.model.target import TARGET_TYPES, TargetType, check_id, check_tenant
 from kxmsg.rendering.errors import Fault
 from kxmsg.rendering.moments import duration
+from kxmsg.wording import shown, type_of, types
 
 MAX_SECONDS: Final = 10 * 366 * 86_400
 
@@ -20,7 +22,7 @@ _SECONDS: Final = (int, float, str)
 class Field:
     """``kinds`` are the types that its value may have; ``only`` is the target type that it narrows.
 
-    ``seconds`` marks a span of time: a number of seconds, or a text as ``1h30m``.
+    ``seconds`` marks a span of time: a number of seconds, or a text as ``1h30m`` or ``30d``.
     """
 
     name: str
@@ -51,22 +53,22 @@ FIELDS: Final[Mapping[str, Field]] = {
         Field(
             "targetUserIds",
             (list,),
-            "Some users of the client, each of whom gets an entry of their own, in place of the client's.",
+            "Some users of the client, each with an entry of their own, in place of the client's; `[]`: nobody.",
             only="client",
         ),
         Field(
             "targetClientIds",
             (list,),
-            "Some clients, each of which gets an entry of its own, in place of the broadcast.",
+            "Some clients, each with an entry of its own, in place of the broadcast; `[]`: nobody.",
             only="broadcast",
         ),
         Field("title", (str,), "One line."),
-        Field("content", (str,), "The text; always needed."),
+        Field("content", (str,), "The text; always needed, and not empty."),
         Field("priority", (str,), "How much it matters.", choices=("low", "medium", "high", "urgent")),
         Field("icon", (str,), "For the reader's display, as it is: nothing in kxmsg looks at it."),
         Field("category", (str,), "As `icon`."),
         Field("actionUrl", (str,), "As `icon`; where a click leads."),
-        Field("tags", (list,), "As `icon`."),
+        Field("tags", (list,), "As `icon`; texts."),
         Field("displayDuration", (int, float), "As `icon`; 0 means that it stays."),
         Field("sound", (str,), "As `icon`."),
         Field("metadata", (dict,), "A map of anything."),
@@ -86,43 +88,68 @@ CONTENT: Final = (*DISPLAY, "senderId", "messageType")
 """Fields that are passed on to the reader."""
 
 REQUIRED: Final[Mapping[TargetType, tuple[str, ...]]] = {
-    "user": ("userId",),
-    "client": ("clientId",),
-    "channel": ("channelId",),
-    "broadcast": (),
+    "user": ("userId", "content"),
+    "client": ("clientId", "content"),
+    "channel": ("channelId", "content"),
+    "broadcast": ("content",),
 }
-"""The field that a target type can't do without."""
+"""The fields that a template for a target type can't do without."""
 
-_NARROWING: Final = frozenset({"targetUserIds", "targetClientIds"})
-"""Without effect on a target of another type; ids may stand anywhere, since some mappings share them."""
+NARROWING: Final = frozenset({"targetUserIds", "targetClientIds"})
+"""Lists in place of everybody. They are for one target type alone; ids may stand anywhere: some mappings share them."""
+
+_NEVER_EMPTY: Final = "content"
+
+
+def needed(name: str, target_type: TargetType) -> bool:
+    """Whether a field of a template, once it is named, must have a value for every event."""
+    return name in REQUIRED[target_type] or name in NARROWING
+
+
+def check_null(name: str, target_type: TargetType) -> str | None:
+    """What is wrong with null as a field's final value, or None."""
+    if name in NARROWING:
+        return f"{name} is null, which says for whom as little as for whom not; give a list, [] for nobody"
+    if needed(name, target_type):
+        return f"{name} is null, and a template for a {target_type} needs it; give it a value, or use when"
+    return None
 
 
 def check_field(name: str, value: Any) -> str | None:
     """What is wrong with a field's final value, or None."""
     field = FIELDS[name]
     if field.choices:
-        return None if value in field.choices else f"{name} must be one of {', '.join(field.choices)}, not {value!r}"
-    if type(value) not in field.kinds:
-        if field.localized and isinstance(value, dict):
-            return check_variants(name, value)
-        kinds = "a number of seconds or a text as 1h30m" if field.seconds else named(field.kinds)
-        return f"{name} must be {kinds}, not {type(value).__name__}"
+        right = ", ".join(field.choices)
+        return None if value in field.choices else f"{name} must be one of {right}, not {shown(value)}"
     if field.seconds:
         return check_seconds(name, value)
+    if field.localized and isinstance(value, dict):
+        return check_variants(name, value)
+    if type(value) not in field.kinds:
+        return f"{name} must be {types(field.kinds)}, not {type_of(value)}"
+    if name == _NEVER_EMPTY and not value:
+        return f"{name} is empty; give it a text, or use when"
     if name == "displayDuration" and not 0 <= value <= MAX_SECONDS:
         return f"{name} must be 0 to {MAX_SECONDS}, not {value}"
+    if name == "tags" and not all(isinstance(tag, str) for tag in value):
+        strange = next(tag for tag in value if not isinstance(tag, str))
+        return f"{name} must be texts, not {shown(strange)}; quote it, or use string()"
     return None
 
 
-_ADDRESSES: Final = frozenset({"userId", "clientId", "channelId", "tenantId", *_NARROWING})
+_ADDRESSES: Final = frozenset({"userId", "clientId", "channelId", "tenantId", *NARROWING})
+
+_TENANTS: Final = frozenset({"clientId", "tenantId", "targetClientIds"})
 
 
-def check_address(name: str, value: Any) -> str | None:
-    """What is wrong with the literal id, or list of them, that a field holds, or None."""
+def check_address(name: str, value: Any, target_type: TargetType | None = None) -> str | None:
+    """What is wrong with the id, or list of them, that a field of a template for that target type holds, or None."""
     if name in _ADDRESSES:
+        everybodys = name == "tenantId" and target_type == "broadcast"  # it is kept under that tenant anyway
+        check = check_tenant if name in _TENANTS and not everybodys else check_id
         for one in value if isinstance(value, list) else [value]:
             try:
-                check_id(str(one) if type(one) is int else one, name)
+                check(str(one) if type(one) is int else one, name)
             except InvalidInput as refusal:
                 return refusal.message
     return None
@@ -133,6 +160,8 @@ def check_variants(name: str, variants: Mapping[str, Any]) -> str | None:
     if not variants:
         return f"{name} has no text; give it one for a locale, as {{en: …}}"
     seen: dict[str, str] = {}
+    if "cases" in variants:
+        return f"{name}: cases can't stand beside other keys; move them into its values, as use: {{en: …}}"
     for locale, text in variants.items():
         key = locale_key(locale)
         if key is None:
@@ -141,32 +170,44 @@ def check_variants(name: str, variants: Mapping[str, Any]) -> str | None:
             return f"{name}: {locale} and {seen[key]} are the same locale; keep one"
         seen[key] = locale
         if not isinstance(text, str):
-            return f"{name}: the text for {locale} must be str, not {type(text).__name__}"
+            return f"{name}: the text for {locale} must be text, not {type_of(text)}"
+        if name == _NEVER_EMPTY and not text:
+            return f"{name}: the text for {locale} is empty; give it one, or leave {locale} out"
     return None
 
 
-def check_seconds(name: str, value: float | str) -> str | None:
+def check_seconds(name: str, value: Any) -> str | None:
     """What is wrong with a span of time, or None."""
     try:
-        span = seconds(value)
-    except Fault as fault:
-        return f"{name} {fault}"
-    return None if 0 <= span <= MAX_SECONDS else f"{name} must be 0 to {MAX_SECONDS} seconds, not {value}"
+        if type(value) in _SECONDS and 0 <= seconds(value) <= MAX_SECONDS:
+            return None
+    except Fault:  # it is no duration
+        pass
+    days = MAX_SECONDS // _DAY
+    return f"{name} must be 0 to {days}d, as 90 (seconds), 15m, 1h30m or 30d, not {shown(value)}"
+
+
+_DAY: Final = 86_400
+
+_DAYS: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)d((?:[\d.]+[a-zµ]+)*)", re.ASCII)
 
 
 def seconds(value: float | str) -> float:
-    """A span of time in seconds; raises :class:`Fault` where the text is no duration."""
-    return duration(value).total_seconds() if isinstance(value, str) else value
+    """A span of time in seconds; raises :class:`Fault` where the text is none.
+
+    A text is a duration of the expressions, before which may stand days: ``1d12h``.
+    """
+    if not isinstance(value, str):
+        return value
+    if with_days := _DAYS.fullmatch(value):
+        days, rest = with_days.groups()
+        return float(days) * _DAY + (seconds(rest) if rest else 0)
+    return duration(value).total_seconds()
 
 
 def misplaced(name: str, target_type: TargetType) -> str | None:
     """What is wrong with naming this field in a template for that target type, or None."""
     only = FIELDS[name].only
-    if name not in _NARROWING or only == target_type:
+    if name not in NARROWING or only == target_type:
         return None
     return f"{name} is for templates with targetType: {only}; remove it"
-
-
-def named(kinds: tuple[type, ...]) -> str:
-    """The types, as a message names them."""
-    return " or ".join(kind.__name__ for kind in kinds)

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
+from kxmsg.subscriptions.offsets import Scalar
 from kxmsg.subscriptions.problems import At, Problems
 from kxmsg.subscriptions.traps import bare_braces, cut_off, is_braces, lost_comment, misread, not_json
 
@@ -35,8 +36,8 @@ class Node:
 
     at: At
     value: Any
-    text_at: At | None = None
-    """Where the characters of a text begin, if it stands in one line and as it is: behind its quote, if it has one."""
+    scalar: Scalar | None = None
+    """How the file writes a text."""
 
     def descend(self, path: Sequence[str | int]) -> "Node":
         """The node that ``path`` (keys and positions) leads to, or the last one on the way that there is."""
@@ -52,9 +53,11 @@ class Node:
         return node
 
     def at_offset(self, offset: int) -> At:
-        """The place of a character of the text; the node's where that can't be told."""
-        start = self.text_at
-        return At(start.file, start.line, start.column + offset) if start else self.at
+        """The place of a character of the text; the node's where it is none."""
+        if self.scalar is None:
+            return self.at
+        lines, columns = self.scalar.place(offset)
+        return At(self.at.file, self.at.line + lines, columns + (1 if lines else self.at.column))
 
     @property
     def plain(self) -> Any:
@@ -175,14 +178,10 @@ class _Reader:
             case yaml.ScalarNode():
                 value = self._scalar(at, node)
         self._depth -= 1
-        return Node(at, value, self._text_at(at, node))
+        return Node(at, value, self._written(node) if isinstance(node, yaml.ScalarNode) else None)
 
-    def _text_at(self, at: At, node: yaml.Node) -> At | None:
-        if not isinstance(node, yaml.ScalarNode) or node.start_mark.line != node.end_mark.line:
-            return None
-        quotes = 1 if node.style else 0
-        as_it_is = node.end_mark.column - node.start_mark.column == len(node.value) + 2 * quotes
-        return At(at.file, at.line, at.column + quotes) if as_it_is else None
+    def _written(self, node: yaml.ScalarNode) -> Scalar:
+        return Scalar(self._text, node.start_mark.index, node.end_mark.index, node.style or "", node.value)
 
     def _braces(self, at: At, node: yaml.MappingNode) -> str:
         """What the braces were meant as."""

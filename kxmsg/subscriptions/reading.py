@@ -3,6 +3,7 @@
 from kxmsg.subscriptions.nodes import Fields, Node
 from kxmsg.subscriptions.problems import Problems
 from kxmsg.suggest import did_you_mean
+from kxmsg.wording import shown, type_of
 
 
 def map_of(node: Node, what: str, problems: Problems) -> Fields:
@@ -34,9 +35,9 @@ def text_of(node: Node, what: str, problems: Problems) -> str | None:
     """A text that is not empty; None where it is none."""
     if isinstance(node.value, str) and node.value:
         return node.value
-    problems.add(node.at, "value", f"{what} must be text, not {node.plain!r}; quote it")
+    problems.add(node.at, "value", f"{what} must be text, not {shown(node.plain)}; quote it")
     return None
 
 
 def _kind(node: Node) -> str:
-    return "empty" if node.value is None else type(node.plain).__name__
+    return "empty" if node.value is None else type_of(node.plain)

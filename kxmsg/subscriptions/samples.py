@@ -1,6 +1,7 @@
 """Sample: what an event looks like, by an example or by a JSON Schema of it."""
 
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ import orjson
 
 from kxmsg.model.event import Event
 from kxmsg.rendering import UNKNOWN
+from kxmsg.wording import shown
+
+MAX_BYTES: Final = 1_000_000
+"""Of a file."""
 
 MAX_NODES: Final = 10_000
 """Parts of a schema once its references are followed."""
@@ -49,14 +54,35 @@ class SampleError(ValueError):
 def read(value: Any, folder: Path) -> Sample:
     """A sample given inline, or as the name of a JSON file in ``folder``; raises :class:`SampleError`. Reads files."""
     if isinstance(value, str):
-        try:
-            value = orjson.loads((folder / value).read_bytes())
-        except (OSError, ValueError) as error:
-            fault = f"the sample {folder / value} can't be read as JSON: {error}; name a file beside this one"
-            raise SampleError(fault) from error
+        value = _json(folder / value)
     if not isinstance(value, dict):
         raise SampleError("the sample must be one event, a JSON object, or a JSON Schema of it")
     return _of_schema(value) if _is_schema(value) else _of_event(value)
+
+
+def _json(file: Path) -> Any:
+    if fault := _unreadable(file):
+        raise SampleError(f"the sample {file} {fault}")
+    try:
+        return orjson.loads(file.read_bytes())
+    except OSError as error:
+        raise SampleError(f"the sample {file} can't be read: {error.strerror}; name another file") from error
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise SampleError(f"the sample {file} is not JSON: {place}: {error.msg}; mend it there") from error
+
+
+def _unreadable(file: Path) -> str | None:
+    """Why a file is not even opened, or None: a pipe would never end."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        return f"can't be read: {error.strerror}; name a file beside this one"
+    except ValueError as error:  # no file can have that name
+        return f"can't be read: {error}; name a file beside this one"
+    if not stat.S_ISREG(status.st_mode):
+        return "is no regular file; name a JSON file beside this one"
+    return f"is larger than {MAX_BYTES} bytes; leave some of it out" if status.st_size > MAX_BYTES else None
 
 
 def whole(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,8 +185,10 @@ class _SchemaReader:
         seen = set()
         while isinstance(schema, dict) and "$ref" in schema:
             reference = schema["$ref"]
-            if not isinstance(reference, str) or not _LOCAL.match(reference) or reference in seen:
-                raise SampleError(f"the JSON Schema refers to {reference!r}; only parts of its own file are read")
+            if not isinstance(reference, str) or not _LOCAL.match(reference):
+                raise SampleError(f"the JSON Schema refers to {shown(reference)}; only parts of its own file are read")
+            if reference in seen:
+                raise SampleError(f"the JSON Schema's {reference!r} refers to itself; say there what it is")
             seen.add(reference)
             schema = self._root
             for step in reference.split("/")[1:]:

@@ -1,14 +1,15 @@
 """Template: one notification or message that a mapping makes of an event."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from kxmsg.errors import Refusal
 from kxmsg.model.notification import LOCALIZED, with_variants
-from kxmsg.model.target import BROADCAST, EVERYBODY, Target, TargetType, check_id
+from kxmsg.model.target import BROADCAST, EVERYBODY, Target, TargetType, check_id, check_tenant
 from kxmsg.rendering import FieldsRenderer, RenderError
-from kxmsg.subscriptions.fields import CONTENT, check_field, seconds
+from kxmsg.subscriptions.fields import CONTENT, check_field, check_null, seconds
+from kxmsg.subscriptions.limits import too_large
 from kxmsg.subscriptions.windows import Digest, Throttle
 
 MappingKind = Literal["notification", "message"]
@@ -66,16 +67,18 @@ class Template:
         return None if values is None else self.bind(values, defaults)
 
     def bind(self, values: Mapping[str, Any], defaults: Defaults) -> Rendered:
-        """What the fields' values address and say; raises :class:`RenderError` for an id that can't be one."""
-        try:
-            places = tuple(self._places(values, values["tenantId"]))
-        except Refusal as refusal:
-            raise self._error(str(refusal)) from refusal
+        """What the fields' values address and say.
+
+        Raises :class:`RenderError` for an id that can't be one, and for more than readers can take.
+        """
+        places = tuple(self._places(values, values["tenantId"]))
         payload = {name: values[name] for name in CONTENT if values.get(name) is not None}
         if any(isinstance(payload.get(name), dict) for name in LOCALIZED):
             payload = with_variants(payload, defaults.locale)
         if self.target_type == "channel":
             payload["channelId"] = places[0][1].id
+        if fault := too_large(payload, len(places)):
+            raise self._error(fault)
         return Rendered(
             places,
             payload,
@@ -94,14 +97,18 @@ class Template:
         if values is None:
             return None
         for name, value in values.items():
-            if value is not None and name not in (DIGEST_KEY, THROTTLE_KEY) and (fault := check_field(name, value)):
-                raise self._error(fault, name)
+            if name not in (DIGEST_KEY, THROTTLE_KEY):
+                fault = check_null(name, self.target_type) if value is None else check_field(name, value)
+                if fault:
+                    raise self._error(fault, name)
         detail = event["detail"]
         given = (values.get("tenantId"), detail.get("tenantId"), detail.get("clientId"))
+        tenant = next((one for one in given if one is not None and one != ""), defaults.tenant)
+        # A broadcast is kept under that tenant anyway, and a client is a tenant itself, whatever its event says.
+        everybodys = self.target_type == "broadcast" or (self.target_type == "client" and not given[0])
+        check = check_id if everybodys else check_tenant
         try:
-            values["tenantId"] = check_id(
-                _ident(next((one for one in given if one is not None and one != ""), defaults.tenant)), "tenantId"
-            )
+            values["tenantId"] = check(_ident(tenant), "tenantId")
         except Refusal as refusal:
             raise self._error(str(refusal), "tenantId") from refusal
         return values
@@ -112,21 +119,25 @@ class Template:
 
     def _places(self, values: Mapping[str, Any], tenant: str) -> list[tuple[str, Target]]:
         match self.target_type:
-            case "user":
-                return [(tenant, Target.of("user", _ident(values["userId"])))]
-            case "channel":
-                return [(tenant, Target.of("channel", _ident(values["channelId"])))]
+            case "user" | "channel" as kind:
+                return [(tenant, one) for one in self._targets(kind, [values[f"{kind}Id"]], f"{kind}Id")]
             case "client":
-                client = Target.of("client", _ident(values["clientId"]))
-                if values.get("targetUserIds") is None:
+                (client,) = self._targets("client", [values["clientId"]], "clientId")
+                if "targetUserIds" not in values:
                     return [(client.id, client)]
-                users = [Target.of("user", _ident(user)) for user in values["targetUserIds"]]
-                return [(client.id, user) for user in dict.fromkeys(users)]
+                return [(client.id, user) for user in self._targets("user", values["targetUserIds"], "targetUserIds")]
             case "broadcast":
-                if values.get("targetClientIds") is None:
+                if "targetClientIds" not in values:
                     return [(EVERYBODY, BROADCAST)]
-                clients = [Target.of("client", _ident(client)) for client in values["targetClientIds"]]
-                return [(client.id, client) for client in dict.fromkeys(clients)]
+                clients = self._targets("client", values["targetClientIds"], "targetClientIds")
+                return [(client.id, client) for client in clients]
+
+    def _targets(self, kind: TargetType, idents: Iterable[Any], field: str) -> Iterable[Target]:
+        """What the ids of a field name, each once."""
+        try:
+            return dict.fromkeys(Target.of(kind, _ident(ident)) for ident in idents)
+        except Refusal as refusal:
+            raise self._error(str(refusal), field) from refusal
 
 
 def _ident(value: Any) -> Any:

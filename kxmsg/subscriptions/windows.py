@@ -11,6 +11,7 @@ from typing import Any, Final
 from kxmsg.model.notification import DISPLAY, VARIANTS, with_variants
 from kxmsg.rendering import FieldsRenderer, RenderError
 from kxmsg.subscriptions.fields import check_field, check_seconds, seconds
+from kxmsg.subscriptions.limits import too_large
 
 SUMMARY_NAMES: Final = {"items": "items", "count": "count", "first": "first", "last": "last"}
 """Names in a digest's expressions: the entries' payloads, how many there were, and the outermost two."""
@@ -61,12 +62,15 @@ class Digest:
         if VARIANTS in summary:
             old = summary[VARIANTS].items()
             summary[VARIANTS] = {tag: {k: v for k, v in texts.items() if k not in said} for tag, texts in old}
-        return with_variants(summary, locale)
+        payload = with_variants(summary, locale)
+        if fault := too_large(payload):
+            raise RenderError(f"{self.place}: digest: {fault}")
+        return payload
 
 
 def window(value: Any) -> float | None:
     """The length of a window in seconds, given as a number of them or as a text like ``15m``; None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or check_seconds("window", value):
+    if check_seconds("window", value):
         return None
     span = seconds(value)
     return span if MIN_WINDOW <= span <= MAX_WINDOW else None

@@ -130,7 +130,7 @@ class WorkerHarness:
             (queue,) = self._worker.queues
         sent = Sent(queue)
         mark = self._watch.add(sent)
-        port = self._watch.unwatched(self.app.queue(queue))
+        port = self._watch.unwatched(self.app.backend.queue(queue))
         outgoing = Outgoing(
             _encode(message),
             group=(group or "harness") if port.fifo else group,

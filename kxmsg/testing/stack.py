@@ -20,8 +20,6 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The processes of ``Procfile`` by name."""
 
-EVERY_WORKER: Final = [spec.name for spec in TOPOLOGY.workers]
-
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 40.0
 
@@ -92,7 +90,12 @@ class Stack:
             stderr=asyncio.subprocess.PIPE,
             env=self._environment,
         )
-        out, err = await asyncio.wait_for(process.communicate(), START_SECONDS)
+        try:
+            out, err = await asyncio.wait_for(process.communicate(), START_SECONDS)
+        finally:
+            if process.returncode is None:  # nobody waits for it any more
+                process.kill()
+                await process.wait()
         return process.returncode or 0, out.decode(), err.decode()
 
     async def ready(self) -> None:
@@ -145,11 +148,10 @@ class Stack:
     def _beat(self) -> bool:
         """Whether every worker has a heartbeat."""
         health = self.settings.data / "health"
+        workers = {"worker": 1, "dev": len(TOPOLOGY.workers)}
         return all(
-            heartbeat.exists()
-            for name, (kind, *arguments) in self._commands.items()
-            for worker in (arguments if kind == "worker" else EVERY_WORKER if kind == "dev" else ())
-            for heartbeat in [health / f"{worker}-{self._processes[name].pid}"]
+            len(list(health.glob(f"*-{self._processes[name].pid}"))) >= workers.get(kind, 0)
+            for name, (kind, *_) in self._commands.items()
         )
 
     async def _answers(self, port: int) -> bool:

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from kxmsg.aws.errors import AwsError
 from kxmsg.aws.names import Names
-from kxmsg.aws.queues import LARGEST, SqsQueue
+from kxmsg.aws.queues import ANSWER_TIME, LARGEST, LONGEST_WAIT, SqsQueue
 from kxmsg.aws.retrying import ATTEMPTS, Retrying
 from kxmsg.errors import Permanent, Transient
 from kxmsg.ports import Delivery, Failure, Outgoing, Queue
+from kxmsg.runtime.poller import HUNG, WAIT
+from kxmsg.testing.virtual import run
 from kxmsg.topology import QueueSpec
 from tests.aws.making import make_queue
 from tests.aws.scripted import NAMES, Answer, Losing, Scripted, done, failed, retrying
@@ -287,6 +290,26 @@ async def test_leases_are_whole_seconds_rounded_up_to_twelve_hours_at_most() -> 
     queue, api = scripted({"Successful": done(0, 1, 2)})
     await queue.change_visibility([("A", 0), ("B", 0.1), ("C", 99_999)])
     assert [entry["VisibilityTimeout"] for entry in api.payloads[0]["Entries"]] == [0, 1, 43_200]
+
+
+@pytest.mark.parametrize(("lasted", "polls"), [(1, 2), (20, 1)])
+def test_a_poll_is_repeated_only_where_it_ends_before_its_caller_takes_it_for_hung(lasted: float, polls: int) -> None:
+    async def lost() -> dict[str, Any]:
+        await asyncio.sleep(lasted)
+        raise AwsError("sqs", "ReceiveMessage", "Reset", unclear=True)
+
+    async def empty() -> dict[str, Any]:
+        await asyncio.sleep(LONGEST_WAIT + ANSWER_TIME)
+        return {}
+
+    async def main() -> int:
+        queue, api = scripted(lost, empty)
+        async with asyncio.timeout(WAIT + HUNG):
+            with suppress(Transient):
+                assert await queue.receive(10, wait=WAIT, visibility=30) == []
+        return len(api.operations)
+
+    assert run(main()) == polls
 
 
 async def test_a_receive_asks_in_whole_seconds_and_gives_the_answer_time() -> None:

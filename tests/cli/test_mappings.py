@@ -441,7 +441,7 @@ def test_match_takes_one_of_both_from_stdin(kxmsg: Kxmsg, tmp_path: Path, monkey
         ("p.yaml", b"", "p.yaml: error[pattern]: must be a map of fields"),
         ("p.json", b"[]", "p.json: error[pattern]: must be a map of fields"),
         ("p.json", b"source: [a]", "kxmsg: p.json:1:1: not JSON: "),
-        ("p.yaml", b"\xff", "kxmsg: p.yaml: can't be read as UTF-8 text: "),
+        ("p.yaml", b"\xff", "kxmsg: p.yaml: byte 1 is not UTF-8; save the file as UTF-8 text"),
     ],
 )
 def test_a_pattern_that_can_not_be_is_2_and_its_fault_named(
@@ -457,7 +457,7 @@ def test_a_pattern_that_can_not_be_is_2_and_its_fault_named(
 def test_match_of_what_is_no_event_is_2(kxmsg: Kxmsg, tmp_path: Path) -> None:
     done = kxmsg("match", "--pattern", written(tmp_path, {"source": ["a"]}, "p.json"), "--event", written(tmp_path, 5))
     assert (done.status, done.out) == (2, "")
-    assert "an event is one JSON object, not int" in done.err
+    assert "an event is one JSON object, not number" in done.err
 
 
 # ---------------------------------------------------------------------------------------------------- schema

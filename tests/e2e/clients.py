@@ -9,15 +9,17 @@ import aiohttp
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
-from kxmsg.embedded.secrets import LocalSecrets
+from kxmsg.bootstrap import secrets_of
 from kxmsg.testing.stack import Stack
 
 SECONDS = 20.0
 
 
-def token(stack: Stack, user: str, tenant: str, *roles: str) -> str:
+async def token(stack: Stack, user: str, tenant: str, *roles: str) -> str:
+    """A token signed with the installation's own key, wherever that is kept."""
     settings = stack.settings
-    return LocalSecrets(settings.data).mint(
+    secrets = await secrets_of(settings)
+    return secrets.mint(
         user, tenant, roles or ("employee",), 600, settings.issuer, settings.audience, name=user.title()
     )
 
@@ -26,7 +28,7 @@ def token(stack: Stack, user: str, tenant: str, *roles: str) -> str:
 async def socket(stack: Stack, user: str, tenant: str, *roles: str, query: str = "") -> AsyncIterator[ClientConnection]:
     """An open WebSocket of ``user``."""
     address = f"ws://127.0.0.1:{stack.settings.gateway_port}/{query}"
-    headers = {"Authorization": f"Bearer {token(stack, user, tenant, *roles)}"}
+    headers = {"Authorization": f"Bearer {await token(stack, user, tenant, *roles)}"}
     async with connect(address, additional_headers=headers, compression=None) as connection:
         yield connection
 

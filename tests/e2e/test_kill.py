@@ -94,7 +94,7 @@ async def _die_again_and_again(stack: Stack, name: str, seed: int) -> None:
 async def _chat(stack: Stack, user: str, count: int) -> set[str]:
     """Publish to the channel, again where the API was dead; the ids of what was accepted."""
     accepted: set[str] = set()
-    who = token(stack, user, "acme")
+    who = await token(stack, user, "acme")
     for number in range(count):
         payload = {"chatId": "lead-desk", "content": f"line {number}"}
         accepted.add(await until(partial(_publish, stack, who, payload), 60))

@@ -10,18 +10,20 @@ from typing import Any
 
 import aiohttp
 import orjson
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from kxmsg.api.app import create_app
 from kxmsg.api.routes import ROUTERS
 from kxmsg.api.server import ApiServer
-from kxmsg.bootstrap import App, memory_app
+from kxmsg.bootstrap import App, memory_app, open_app
 from kxmsg.embedded.connections import GatewayClient
 from kxmsg.gateway.app import GatewayServer
 from kxmsg.gateway.integration import HttpIntegration
 from kxmsg.model.event import Event
 from kxmsg.services.identity import StaticKeys, TokenVerifier
 from kxmsg.settings import Settings
+from kxmsg.testing.stack import Stack
 from tests.api.serving import JWKS, token
 from tests.e2e.clients import frame
 from workers import event_consumer, fanout, storage_writer, template_renderer
@@ -69,14 +71,29 @@ class Running:
 
 
 @asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[App]:
+    """The app: embedded in memory, else with all that ``kxmsg provision`` makes for it."""
+    if settings.backend == "embedded":
+        app = memory_app(settings=settings)
+        try:
+            yield app
+        finally:
+            await app.close()
+        return
+    status, _, err = await Stack(settings.data, settings.config, commands={}).run("provision")
+    assert (status, err) == (0, "")
+    async with open_app(settings) as app:
+        await app.load_secrets()
+        yield app
+
+
+@asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[Running]:
-    """Everything between an event and its readers, in memory."""
+    """Everything between an event and its readers."""
     (folder / "greetings.yaml").write_text(SUBSCRIPTION)
-    app = memory_app(settings=Settings(data=folder / "data", config=folder))
-    keys = StaticKeys(JWKS)
-    app.verifier = TokenVerifier(keys, issuer="i", audience="a", clock=app.clock)
     async with AsyncExitStack() as ending:
-        ending.push_async_callback(app.close)
+        app = await ending.enter_async_context(opened(Settings(data=folder / "data", config=folder)))
+        app.verifier = TokenVerifier(StaticKeys(JWKS), issuer="i", audience="a", clock=app.clock)
         api = ApiServer(create_app(app, ROUTERS), host="127.0.0.1", port=0)
         await api.start()
         ending.push_async_callback(api.stop, 1)
@@ -102,21 +119,22 @@ def texts(shown: dict[str, Any]) -> tuple[str, str]:
     return shown["title"], shown["content"]
 
 
+@pytest.mark.usefixtures("backend")
 async def test_each_device_and_each_request_gets_the_texts_of_its_own_locale(tmp_path: Path) -> None:
     async with running(tmp_path) as stack, AsyncExitStack() as sockets:
 
-        async def opened(*query: str, **options: str) -> ClientConnection:
+        async def device(*query: str, **options: str) -> ClientConnection:
             return await sockets.enter_async_context(stack.socket(*query, **options))
 
         devices = {
-            await opened(): ("Hello Ana", "Welcome"),
-            await opened("?locale=de-AT", locale="fr", accepted="it"): ("Hallo Ana", "Servus"),
-            await opened(locale="it", accepted="fr;q=0.5, de;q=0.9"): ("Hallo Ana", "Welcome"),
-            await opened("?locale=klingon", locale="fr"): ("Hello Ana", "Bienvenue"),
+            await device(): ("Hello Ana", "Welcome"),
+            await device("?locale=de-AT", locale="fr", accepted="it"): ("Hallo Ana", "Servus"),
+            await device(locale="it", accepted="fr;q=0.5, de;q=0.9"): ("Hallo Ana", "Welcome"),
+            await device("?locale=klingon", locale="fr"): ("Hello Ana", "Bienvenue"),
         }
         await stack.app.bus.put([GREETING])
-        for device, said in devices.items():
-            assert texts(await frame(device)) == said
+        for connection, said in devices.items():
+            assert texts(await frame(connection)) == said
         for (locale, accepted), said in {
             (None, None): ("Hello Ana", "Welcome"),
             ("fr", "de-AT, en;q=0.5"): ("Hallo Ana", "Servus"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kxmsg.matching import Pattern, PatternError
+from kxmsg.matching import Pattern, PatternError, faults
 
 
 def deep(levels: int) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def deep(levels: int) -> dict[str, Any]:
         ({"a": {}}, ("a",), "is empty"),
         ({"a": []}, ("a",), "an empty list"),
         ({"a": "x"}, ("a",), r"must be a list of values, as \['x'\]"),
-        ({"a": {"b": None}}, ("a", "b"), "must be a list"),
+        ({"a": {"b": None}}, ("a", "b"), r"must be a list of values, as \[null\]"),
         ({1: ["x"]}, (1,), "must be text; quote it"),
         ({"a": [["x"]]}, ("a", 0), "takes a string"),
         ({"a": ["x", date(2026, 1, 1)]}, ("a", 1), "takes a string"),
@@ -88,6 +88,30 @@ def test_the_fault_is_named_with_its_path(pattern: Any, path: tuple[str | int, .
         Pattern(pattern)
     assert caught.value.path == path
     assert str(caught.value).startswith(".".join(map(str, path)))
+
+
+def test_all_faults_are_told_and_the_first_is_raised() -> None:
+    pattern = {
+        "source": "shop",
+        "detail": {"a": ["x", {"prefx": "y"}, {"exists": 1}], "b": {}, "c": []},
+        "$or": [{"d": ["x"]}, 5, {"prefix": ["y"]}],
+    }
+    paths = [(".".join(map(str, fault.path))) for fault in faults(pattern)]
+    assert paths == [
+        *("source", "detail.a.1.prefx", "detail.a.2.exists", "detail.b", "detail.c"),
+        *("$or.1", "$or.2.prefix"),
+    ]
+    with pytest.raises(PatternError, match=r"^source: must be a list"):
+        Pattern(pattern)
+
+
+def test_too_many_alternatives_are_told_once() -> None:
+    (fault,) = faults({n: {"$or": [{"a": ["x"]}] * 10} for n in "abcdef"})
+    assert fault.path == ("d", "$or")
+
+
+def test_a_good_pattern_has_no_faults() -> None:
+    assert faults({"source": ["shop"], "$or": ["x"]}) == []
 
 
 @pytest.mark.parametrize("wildcard", ["*", "a*b", "*/x/*", "arn:aws:*:eu-*:topic/*", "/a/*/b/*/c.txt", "*.png"])

@@ -6,6 +6,7 @@ import pytest
 
 from kxmsg.errors import Poison
 from kxmsg.rendering import RenderError, compile_expression, compile_fields, compile_value
+from kxmsg.rendering.namespace import NAMESPACE, function_name
 from tests.rendering.events import EVENT
 
 
@@ -71,7 +72,10 @@ from tests.rendering.events import EVENT
         ("bool('yes')", "neither true nor false"),
         ("string(null)", "is null, which has no text"),
         ("timestamp('yesterday')", "is no time"),
-        ("timestamp('2026-02-30')", "the years 1 to 9999"),
+        ("timestamp('2026-02-30')", "is no time: there is no such day"),
+        ("timestamp('2026-02-28T25:00:00Z')", "is no time: there is no such hour"),
+        ("timestamp('2026-02-28T23:00:00+24:00')", "is no time: there is no such hour, minute, second or offset"),
+        ("timestamp('0000-01-01')", "the years 1 to 9999"),
         ("timestamp(253402300800)", "the years 1 to 9999"),
         ("duration('1')", "is no duration"),
         ("duration('9999999h')", "292 years"),
@@ -79,6 +83,10 @@ from tests.rendering.events import EVENT
         ("duration('1h').getHours('UTC')", "gives a time zone to a duration"),
         ("plural(detail.n, detail.map)", "has no form for 'other'"),
         ("formatNumber(1.0 / 0.0)", "is no finite number"),
+        ("plural(1.0 / 0.0, {'other': 'x'})", "is no finite number"),
+        ("plural(double('nan'), {'other': 'x'})", "is no finite number"),
+        ("formatTime(timestamp(0), 'D')", "has a date pattern that can't be written"),
+        ("detail.names.length", "what it belongs to is a list, not a map; write size(x)"),
         ("formatNumber(1, 'en', 99)", "0 to 20 digits"),
         ("formatNumber(1, detail.id)", "locale"),
         ("formatCurrency(1, detail.id)", "ISO 4217"),
@@ -99,6 +107,42 @@ def test_a_fault_names_its_field_and_expression() -> None:
         render(EVENT)
     assert (caught.value.field, caught.value.expression) == ("content", "detail.name")
     assert str(caught.value) == "content: detail.name is absent from the event"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "expression"),
+    [
+        ({"userId": "{{ detail.id }}", "content": "{{ detail.long }}{{ detail.long }}"}, "content", None),
+        ({"title": "{{ detail.id }}", "icon": {"cases": [{"when": "detail.n", "use": "x"}]}}, "icon", "detail.n"),
+        ({"title": "{{ detail.id }}", "icon": "{{ detail.n ? 1 : 2 }}"}, "icon", "detail.n"),
+        ({"title": "{{ detail.id }}", "tags": ["{{ detail.none }}!"]}, "tags", "detail.none"),
+        ({"title": "{{ detail.id }}", "tags": ["{{ [0.0 / 0.0] }}"]}, "tags", "[0.0 / 0.0]"),
+    ],
+)
+def test_a_fault_is_blamed_on_its_own_field(fields: Any, field: str, expression: str | None) -> None:
+    render = compile_fields(fields, conditions={"when": "detail.yes"})
+    with pytest.raises(RenderError) as caught:
+        render({"detail": {**EVENT["detail"], "long": "x" * 200_000}})
+    assert caught.value.field == field
+    assert caught.value.expression == (expression or fields[field])
+
+
+def test_a_condition_that_is_no_bool_is_blamed_itself() -> None:
+    render = compile_fields({"title": "{{ detail.id }}"}, conditions={"one": "detail.yes", "two": "detail.n"})
+    with pytest.raises(RenderError, match=r"^two: detail\.n is an int, where a bool is needed"):
+        render(EVENT)
+
+
+def test_what_no_function_should_raise_is_poison_at_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_value: Any) -> int:
+        raise RecursionError("too far")
+
+    monkeypatch.setitem(NAMESPACE, function_name("size"), broken)  # type: ignore[arg-type] # a dict, told to be none
+    render = compile_fields({"title": "all well", "content": "{{ size(detail.names) }}!"})
+    with pytest.raises(RenderError) as caught:
+        render(EVENT)
+    assert str(caught.value) == "content: size(detail.names) can't be computed: RecursionError: too far"
+    assert isinstance(caught.value.__cause__, RecursionError)
 
 
 def test_an_event_without_its_fields_is_poison() -> None:

@@ -1,10 +1,14 @@
 """Functions: the examples of the table, and the edges of each."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kxmsg.rendering import compile_expression
+from kxmsg.rendering.errors import Fault
 from kxmsg.rendering.functions import FUNCTIONS, function
 from tests.rendering.events import EVENT
 
@@ -53,6 +57,12 @@ def test_a_function_without_docstring_or_signature_is_refused() -> None:
         ("[].join()", ""),
         ("detail.names.join(', ')", "Ada, Bob, Ada"),
         ("detail.names.unique()", ["Ada", "Bob"]),
+        ("[{1: [2]}, {true: [2]}, {1: [2.0]}, [], {}, [[]], [{}], [[]]].unique().size()", 6),
+        ("'abcabc'.lastIndexOf('bc', 4)", 4),
+        ("'abcabc'.lastIndexOf('bc', 3)", 1),
+        ("'abcabc'.lastIndexOf('bc', 6)", 4),
+        ("'abc'.lastIndexOf('x', 3)", -1),
+        ("'abc'.lastIndexOf('', 1)", 1),
         ("[1, 1.0, true, dyn('1'), [1], [1.0], {'a': 1}, {'a': 1}].unique()", [1, True, "1", [1], {"a": 1}]),
         ("truncate('abc', 3)", "abc"),
         ("truncate('abcd', 3)", "ab…"),
@@ -88,6 +98,14 @@ def test_a_function_without_docstring_or_signature_is_refused() -> None:
         ("plural(detail.n, {'one': 'an item', 'other': string(detail.n) + ' items'})", "2 items"),
         ("formatNumber(1234567.891)", "1,234,567.891"),
         ("formatNumber(1234567, 'de')", "1.234.567"),
+        ("formatNumber(1e27)", "1,000,000,000,000,000,000,000,000,000"),
+        ("formatNumber(9223372036854775807, 'de', 20)", "9.223.372.036.854.775.807," + "0" * 20),
+        ("formatNumber(123456789012345678, 'en', 15)", "123,456,789,012,345,678." + "0" * 15),
+        ("size(formatNumber(-1.7e308, 'en', 20))", 433),
+        ("formatNumber(5e-324, 'en', 20)", "0." + "0" * 20),
+        ("size(formatPercent(1.7e308))", 415),
+        ("size(formatCurrency(1.7e308, 'EUR'))", 415),
+        ("plural(1.7e308, {'other': 'x'}, 'ar')", "x"),
         ("formatNumber(0.5, 'de', 0)", "0"),
         ("formatPercent(0.5, 'de')", "50\xa0%"),
         ("formatCurrency(1234.5, 'USD', 'de')", "1.234,50\xa0$"),
@@ -102,3 +120,38 @@ def test_the_edges_of_each_function(text: str, expected: Any) -> None:
     value = compile_expression(text)(EVENT)
     assert value == expected
     assert type(value) is type(expected)
+
+
+LOCALES = ["en", "de", "ar", "fa", "he", "ja", "hi", "my", "pl", "zh-Hant", "und"]
+TIMES = [datetime(1, 1, 1, tzinfo=UTC), datetime(2026, 1, 31, 8, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)]
+
+
+@given(
+    st.sampled_from(["formatDate", "formatTime", "formatDateTime"]),
+    st.text(st.sampled_from("GyYuQqMLwWdDFEecabBhHKkmsSAzZOvVXx' ,.-\\{}(%"), max_size=8)
+    | st.builds(
+        lambda letter, count: letter * count, st.sampled_from("GyYuQqMLwWdDFEecabBhHKkmsSAzZOvVXx"), st.integers(1, 7)
+    ),
+    st.sampled_from(TIMES),
+    st.sampled_from(LOCALES),
+    st.sampled_from(["UTC", "Europe/Berlin", "+02:00", "-23:59"]),
+)
+@settings(max_examples=400)
+def test_no_pattern_makes_anything_but_a_text_or_a_fault(
+    name: str, pattern: str, time: datetime, locale: str, zone: str
+) -> None:
+    try:
+        assert isinstance(FUNCTIONS[name].run(time, pattern, locale, zone), str)
+    except Fault as fault:
+        assert str(fault)
+
+
+@pytest.mark.parametrize("name", ["formatDate", "formatTime", "formatDateTime"])
+@pytest.mark.parametrize("letter", sorted("GyYuQqMLwWdDFEecabBhHKkmsSAzZOvVXx"))
+def test_every_letter_of_a_pattern_is_written_or_refused(name: str, letter: str) -> None:
+    for locale in LOCALES:
+        for count in range(1, 7):
+            try:
+                assert isinstance(FUNCTIONS[name].run(TIMES[1], letter * count, locale, "Europe/Berlin"), str)
+            except Fault as fault:
+                assert "pattern" in str(fault)

@@ -2,18 +2,25 @@
 
 import builtins
 from collections.abc import Mapping
+from contextlib import suppress
+from time import process_time
 from typing import Any
 
 import pytest
 
-from kxmsg.rendering import RenderError, TemplateError, compile_expression, compile_fields, compile_value
+from kxmsg.rendering import RenderError, TemplateError, compile_expression, compile_fields, compile_value, compiler
+from kxmsg.rendering.functions import FUNCTIONS
 from kxmsg.rendering.namespace import NAMESPACE
+from kxmsg.rendering.operators import MAX_DEPTH
 from tests.rendering.events import EVENT
 
 NUMBERS: Mapping[str, Any] = {
     "detail": {
         "big": list(range(5_000)),
         "text": "x" * 200_000,
+        "other": "x" * 199_999 + "y",
+        "near": "a" * 30_000,
+        "part": "a" * 98 + "ba",
         "words": ["ab"] * 5_000,
         "nested": [list(range(9_000))],
     }
@@ -154,6 +161,12 @@ def test_the_deepest_expression_compiles_far_down_the_stack() -> None:
         "detail.big.map(a, a in detail.big)",
         "detail.big.map(a, detail.big == detail.big)",
         "detail.big.map(a, detail.words.unique())",
+        "detail.big.map(a, formatCurrency(a, 'EUR', 'de')).map(b, formatNumber(size(b))).map(c, formatPercent(size(c)))",
+        "[detail.big.map(a, detail.text)].map(texts, detail.words.map(b, detail.other in texts))",
+        "detail.big.map(a, detail.text < detail.other)",
+        "detail.big.map(a, detail.text == detail.other)",
+        "[detail.big.map(a, a % 2 == 0 ? detail.text : detail.other)].map(texts, texts.unique().size())",
+        "detail.big.map(a, detail.near.contains(detail.part))",
         "detail.big.all(a, detail.words.join() != 'x')",
         "detail.text.replace('x', detail.text)",
         "detail.text.replace('', detail.text)",
@@ -198,6 +211,97 @@ def test_an_event_nested_without_bound_is_refused_where_it_is_computed_with() ->
     ):
         with pytest.raises(RenderError, match="nested deeper"):
             compile_value(text)({"detail": {"d": deep}})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{{ detail.d }}",
+        {"a": ["{{ detail.d }}"]},
+        "{{ detail.no ? 1 : detail.d }}",
+        "{{ coalesce(detail.absent, detail.d) }}",
+        "{{ [detail.d] }}",
+        "{{ detail.d + [] }}",
+        {"a": "{{ {'b': detail.d} }}"},
+    ],
+)
+def test_what_a_field_gives_is_nested_no_deeper_than_told(value: Any) -> None:
+    own = {"no": False}
+    around = 62 if "[detail.d]" in str(value) or "'b'" in str(value) else 63
+    around -= 2 if isinstance(value, dict) and "['{{" in str(value) else 1 if isinstance(value, dict) else 0
+    fits: Any = []
+    for _ in range(around):
+        fits = [fits]
+    render = compile_fields({"title": "x", "metadata": value})
+    made = render({"detail": {**own, "d": fits}})
+    assert made is not None
+    assert depth(made["metadata"]) == MAX_DEPTH
+    with pytest.raises(RenderError, match="nested deeper than 64") as caught:
+        render({"detail": {**own, "d": [fits]}})
+    assert caught.value.field == "metadata"
+
+
+def depth(value: Any) -> int:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + max(map(depth, inside), default=0)
+
+
+def test_the_same_large_value_many_times_is_refused() -> None:
+    event = {"detail": {"l": list(range(50_000)), "text": "x" * 50_000}}
+    with pytest.raises(RenderError, match=r"more than \d+ characters and elements"):
+        compile_value("{{ [detail.text, detail.text, detail.text, detail.text, detail.text, detail.text] }}")(event)
+    for value in ("{{ detail.l }}", "{{ detail.l + [] }}", "{{ [detail.l] }}", "at {{ detail.l }}"):
+        with pytest.raises(RenderError, match="more work"):
+            compile_fields({"metadata": {str(number): value for number in range(100)}})(event)
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_no_function_takes_long_however_often_a_loop_calls_it(name: str) -> None:
+    """A quarter of a second, on a machine that has nothing else to do."""
+    for example in FUNCTIONS[name].examples:
+        render = compile_expression(f"detail.l.all(x, dyn({example}) != dyn([]))")
+        for rounds in (16_000, 64_000, 128_000):
+            began = process_time()
+            with suppress(RenderError):
+                render({"detail": {"l": list(range(rounds))}})
+            assert process_time() - began < 1.5
+
+
+def test_a_search_from_the_right_takes_no_longer_than_one_from_the_left() -> None:
+    """Python's own takes the product of both lengths."""
+    event = {"detail": {"s": "a" * 120_000, "t": "ab" + "a" * 60_000}}
+    began = process_time()
+    assert compile_expression("detail.s.lastIndexOf(detail.t)")(event) == -1
+    assert process_time() - began < 0.2
+
+
+def test_the_careful_form_is_made_once_and_not_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def counted(source: Any, filename: str, mode: str) -> Any:
+        made.append(filename)
+        return compile(source, filename, mode)
+
+    monkeypatch.setattr(compiler, "compile", counted, raising=False)
+    render = compile_fields({"title": "{{ detail.id }}", "content": "{{ detail.n }}!"}, sample=EVENT)
+    assert len(made) == 1
+    render(EVENT)
+    assert len(made) == 1
+    for _ in range(2):
+        with pytest.raises(RenderError):
+            render({"detail": {}})
+    assert len(made) == 2
+
+
+def test_the_deepest_expression_has_a_careful_form_as_well() -> None:
+    for text in (
+        "(" * 39 + "detail.n" + ")" * 39 + " + 1" * 70,
+        "detail.n.map(a, [a].map(b, [b].map(c, c)))",
+        "!" * 70 + "true",
+    ):
+        for deep in (text, f"coalesce(coalesce(coalesce({text})))"):
+            with pytest.raises(RenderError):
+                compile_value("{{ 1 in {'a': " + deep + "}.b }}")({})
 
 
 def test_a_large_list_is_within_the_budget() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kxmsg.rendering import TemplateError, compile_expression, compile_fields, compile_value
+from kxmsg.rendering import RenderError, TemplateError, compile_expression, compile_fields, compile_value
 from tests.rendering.events import EVENT
 
 
@@ -212,6 +212,90 @@ def test_a_mistake_in_a_field_has_the_path_to_its_text(fields: Any, path: tuple[
     with pytest.raises(TemplateError) as caught:
         compile_fields(fields)
     assert (caught.value.path, caught.value.code) == (path, code)
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "remedy"),
+    [
+        ("detail.a and detail.b", 9, "write &&"),
+        ("detail.a or detail.b", 9, "write ||"),
+        ("not detail.a", 0, "write !"),
+        ("not(detail.a)", 0, "write !x"),
+        ("detail.a not in detail.b", 9, "write !"),
+        ("detail.a is null", 9, "compare with =="),
+        ("if(detail.a, 1, 2)", 0, "write condition ? value : other"),
+        ("'x' if detail.a else 'y'", 4, "write condition ? value : other"),
+        ("detail.a ?? 'b'", 9, "coalesce(a, b)"),
+        ("detail?.a", 6, "coalesce(a.b, …), or has(a.b)"),
+        ("detail.l.map(x => x.a)", 15, "list.map(x, x.name)"),
+        ("detail.a === 1", 9, "compare with =="),
+        ("detail.a !== 1", 9, "compare with !="),
+        ("detail.a ** 2", 9, "multiply"),
+        ("detail.a | upper", 9, "upperAscii()"),
+        ("detail.id.toUpperCase()", 10, "upperAscii()"),
+        ("detail.id.lower()", 10, "lowerAscii()"),
+        ("now()", 0, "timestamp(time)"),
+        ("len(detail.a)", 0, "size(x)"),
+        ("detail.names.length", 13, "size(x)"),
+        ("detail.names.length()", 13, "size(x)"),
+    ],
+)
+def test_what_other_languages_write_is_told_as_it_is_here(text: str, offset: int, remedy: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        compile_expression(text, sample={"detail": {**EVENT["detail"], "a": True, "b": True, "l": []}})
+    assert caught.value.offset == offset
+    assert remedy in caught.value.remedy
+
+
+def test_words_of_other_languages_may_be_names() -> None:
+    assert compile_expression("[1].map(and, and + detail.not)")({"detail": {"not": 1}}) == [2]
+    with pytest.raises(TemplateError, match="stands where"):
+        compile_expression("detail.not detail.n")
+
+
+def test_all_mistakes_of_all_fields_are_reported_one_by_one() -> None:
+    found: list[TemplateError] = []
+    render = compile_fields(
+        {
+            "title": "{{ detail.nme }} {{ detail.n }} {{ detail.n + }} }} {{ }} {{ detail.nam }} {{ detail.id",
+            "tags": ["{{ x }}", "fine", {"k": "{{ y }}", "l": "{{ z }}"}],
+            "icon": "{{ detail.id }}",
+            "priority": {
+                "cases": [{"when": "a", "use": "{{ b }}"}, 5, {"when": "detail.n", "use": "ok"}, {"default": "{{ c }}"}]
+            },
+        },
+        conditions={"when": "detail.n", "also": "nope"},
+        sample=EVENT,
+        report=found.append,
+    )
+    assert [(error.path, error.code, error.offset) for error in found] == [
+        (("when",), "type", 0),
+        (("also",), "unknown-name", 0),
+        (("title",), "unknown-field", 10),
+        (("title",), "syntax", 45),
+        (("title",), "unpaired-braces", 49),
+        (("title",), "empty", 52),
+        (("title",), "unknown-field", 68),
+        (("title",), "unpaired-braces", 75),
+        (("tags", 0), "unknown-name", 3),
+        (("tags", 2, "k"), "unknown-name", 3),
+        (("tags", 2, "l"), "unknown-name", 3),
+        (("priority", "cases", 0, "when"), "unknown-name", 0),
+        (("priority", "cases", 0, "use"), "unknown-name", 3),
+        (("priority", "cases", 1), "cases", 0),
+        (("priority", "cases", 2, "when"), "type", 0),
+        (("priority", "cases", 3, "default"), "unknown-name", 3),
+    ]
+    with pytest.raises(RenderError):
+        render(EVENT)  # a condition of type int
+
+
+def test_fields_with_mistakes_are_left_out_and_conditions_with_mistakes_are_false() -> None:
+    found: list[TemplateError] = []
+    fields = {"title": "{{ x }}", "icon": "{{ detail.id }}"}
+    assert compile_fields(fields, report=found.append)(EVENT) == {"icon": "A-1"}
+    assert compile_fields(fields, conditions={"when": "1 +"}, report=found.append)(EVENT) is None
+    assert len(found) == 3
 
 
 def test_a_condition_must_be_a_bool_and_is_named() -> None:

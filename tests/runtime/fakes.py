@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from kxmsg.embedded.blobs import EmbeddedBlobs
 from kxmsg.ports import Delivery, Depth, Failure, Outgoing, Queue
 from kxmsg.runtime.consumer import Consumer, Options
 from kxmsg.runtime.context import Context
@@ -118,6 +119,7 @@ class FakeQueue:
         return failures
 
     async def depth(self) -> Depth:
+        await self._begin("depth", None)
         now = self._loop.time()
         flying = sum(stored.visible_at > now for stored in self.messages)
         return Depth(len(self.messages) - flying, flying, 0)
@@ -194,6 +196,7 @@ class FakeApp:
         self.settings = settings or Settings(_env_file=None)
         self.topology = topology
         self.clock = VirtualClock(asyncio.get_running_loop())
+        self.blobs = EmbeddedBlobs(None, self.clock)
         self._queues = {queue.name: queue for queue in queues}
 
     def queue(self, name: str) -> Queue:

@@ -82,15 +82,24 @@ def test_a_refusal_is_tried_again_with_back_off() -> None:
     run(scenario())
 
 
+TASK = "arn:aws:ecs:us-west-2:111122223333:task/1234567890abcdef0"
+GRANTED = {"protection": {"ExpirationDate": "2023-12-20T21:57:44.837Z", "ProtectionEnabled": True, "TaskArn": TASK}}
+BLOCKED = {"failure": {"Arn": TASK, "Detail": None, "Reason": "DEPLOYMENT_BLOCKED"}}
+DENIED = {
+    "requestID": "12345-abc-6789-0123-abc",
+    "error": {"Arn": TASK, "Code": "AccessDeniedException", "Message": "not authorized: ecs:UpdateTaskProtection"},
+}
+
+
 async def test_the_agent_is_asked_over_http() -> None:
-    """What it does not grant is an error."""
+    """What it does not grant is an error that tells why. Answers as in the ECS Developer Guide."""
     bodies: list[Any] = []
+    answers = iter([(200, GRANTED), (200, BLOCKED), (400, DENIED), (500, {})])
 
     async def state(request: web.Request) -> web.Response:
         bodies.append(await request.json())
-        return web.json_response(
-            {"failure": {"Reason": "DEPLOYMENT_BLOCKED"}} if len(bodies) > 1 else {"protection": {}}
-        )
+        status, answer = next(answers)
+        return web.json_response(answer, status=status)
 
     app = web.Application()
     app.router.add_put("/api/task-protection/v1/state", state)
@@ -100,9 +109,11 @@ async def test_the_agent_is_asked_over_http() -> None:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        await ask_agent(f"http://{host}:{port}/api", {"ProtectionEnabled": True})
-        with pytest.raises(RuntimeError, match="DEPLOYMENT_BLOCKED"):
-            await ask_agent(f"http://{host}:{port}/api", {"ProtectionEnabled": False})
+        agent = f"http://{host}:{port}/api"
+        await ask_agent(agent, {"ProtectionEnabled": True, "ExpiresInMinutes": 60})
+        for complaint in ("DEPLOYMENT_BLOCKED", "UpdateTaskProtection", "answered 500"):
+            with pytest.raises(RuntimeError, match=complaint):
+                await ask_agent(agent, {"ProtectionEnabled": False})
     finally:
         await runner.cleanup()
-    assert bodies == [{"ProtectionEnabled": True}, {"ProtectionEnabled": False}]
+    assert bodies == [{"ProtectionEnabled": True, "ExpiresInMinutes": 60}] + [{"ProtectionEnabled": False}] * 3

@@ -11,8 +11,8 @@ from kxmsg.codecs.envelope import decode_parcel
 from kxmsg.codecs.native import frame
 from kxmsg.errors import Forbidden, InvalidInput, NotFound, Refusal, TooLarge
 from kxmsg.model.channel import Channel, Participant
-from kxmsg.model.envelope import Envelope
-from kxmsg.services.entrance import MAX_CONTENT, MAX_PAYLOAD
+from kxmsg.model.envelope import MAX_PAYLOAD, Envelope
+from kxmsg.services.entrance import MAX_CONTENT
 from kxmsg.topology import SEQUENCE, STORAGE
 from tests.product import DESK, bundle, caller, simulate
 

@@ -1,6 +1,9 @@
 """Append and read, on tables that do what DynamoDB may do."""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +15,7 @@ from kxmsg.keys import HEAD, RECORD, entry_key, id_key, log_key
 from kxmsg.log import MAX_ENTRIES, Head
 from kxmsg.model.envelope import Bundle
 from kxmsg.model.target import Target
-from kxmsg.ports import Key, Query, Update
+from kxmsg.ports import Key, Query, TransactItem, Update
 from kxmsg.storage.logs import Logs
 from kxmsg.testing.virtual import START
 from kxmsg.topology import LOGS
@@ -126,6 +129,38 @@ def test_the_reply_of_a_commit_being_lost_changes_nothing() -> None:
         for ident in ("a", "b", "c"):
             await app.logs.append("acme", USER, [envelope(ident)])
         assert await stored(app) == [(1, "a"), (2, "b"), (3, "c")]
+
+    simulate(scenario)
+
+
+def test_a_log_that_another_makes_between_two_reads_is_told_with_its_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first append is cancelled by a conflict; the same envelope, delivered twice, is stored meanwhile."""
+
+    async def scenario(app: App) -> None:
+        tables, other = app.tables, Logs(app.tables, app.clock, DAYS)
+        real = {name: getattr(tables, name) for name in ("transact", "get", "get_many")}
+        left = 2
+
+        async def cancelled(items: Sequence[TransactItem]) -> None:
+            monkeypatch.setattr(tables, "transact", real["transact"])
+            for name in ("get", "get_many"):
+                monkeypatch.setattr(tables, name, partial(interrupted, name))
+            raise Transient("lost")
+
+        async def interrupted(name: str, *arguments: Any, **options: Any) -> Any:
+            """What stands there before the other's append at the first read, after it at the second."""
+            nonlocal left
+            left -= 1
+            if left == 0:
+                for one in ("get", "get_many"):
+                    monkeypatch.setattr(tables, one, real[one])
+                await other.append("acme", USER, [envelope("a")])
+            return await real[name](*arguments, **options)
+
+        monkeypatch.setattr(tables, "transact", cancelled)
+        bundle = await app.logs.append("acme", USER, [envelope("a")])
+        assert told(bundle) == await stored(app) == [(1, "a")]
+        assert bundle.epoch == (await app.logs.head("acme", USER)).epoch
 
     simulate(scenario)
 

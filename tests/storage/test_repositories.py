@@ -162,6 +162,18 @@ def test_one_scheduler_at_a_time_has_a_shard(seed: int) -> None:
     simulate(scenario, seed=seed)
 
 
+def test_a_lease_is_had_and_given_back_although_replies_are_lost() -> None:
+    async def scenario(app: App) -> None:
+        due = Due(app.tables, app.clock)
+        for owner in ("a", "b"):
+            assert [await due.lease(shard, owner) for shard in range(SHARDS)] == [True] * SHARDS
+            assert [await due.lease(shard, owner) for shard in range(SHARDS)] == [True] * SHARDS
+            for shard in range(SHARDS):
+                await due.release(shard, owner)
+
+    simulate(scenario, seed=1, lost_reply=0.3, throttle=0.1)
+
+
 # -------------------------------------------------------------------------------------------------------- outbox
 
 

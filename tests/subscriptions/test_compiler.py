@@ -45,10 +45,11 @@ TEMPLATE = "{targetType: user, userId: ana, content: hello}"
         ),
         ("eventSubscriptions: {}", ["1:21: error[shape]: eventSubscriptions must be a list"]),
         ("eventSubscriptions:", ["1:20: error[shape]: eventSubscriptions must be a list"]),
-        ("eventSubscriptions: [5]", ["1:22: error[shape]: a subscription must be a map, not int"]),
+        ("eventSubscriptions: [5]", ["1:22: error[shape]: a subscription must be a map, not number"]),
         (
             "eventSubscriptions: [{targets: []}]",
             [
+                "1:22: error[missing-key]: ? maps nothing; give it a notificationMapping",
                 "1:22: error[missing-key]: a subscription needs a name; add one",
                 "1:22: error[missing-key]: a subscription needs an eventPattern; add one",
             ],
@@ -56,6 +57,18 @@ TEMPLATE = "{targetType: user, userId: ana, content: hello}"
         (HEAD, ["2:5: error[missing-key]: orders maps nothing; give it a notificationMapping or a messageMapping"]),
         (GOOD.replace("name: orders", "name: 5"), ["2:11: error[value]: name must be text, not 5; quote it"]),
         (GOOD.replace("name: orders", "name: ''"), ["2:11: error[value]: name must be text, not ''; quote it"]),
+        (
+            f"{HEAD}    notificationMapping: {{}}\n    targets: []",
+            ["2:5: error[missing-key]: orders maps nothing; give it a notificationMapping or a messageMapping"],
+        ),
+        (
+            GOOD.replace(PATTERN, "{source: shop, detail: {a: [{prefixes: x}], b: {}}}"),
+            [
+                "3:28: error[pattern]: eventPattern: source: must be a list of values, as ['shop']",
+                "3:48: error[pattern]: eventPattern: detail.a.0.prefixes: is no operator; did you mean 'prefix'?",
+                "3:66: error[pattern]: eventPattern: detail.b: is empty; name a field",
+            ],
+        ),
         (
             GOOD.replace("{source: [shop], ", "{source: shop, "),
             ["3:28: error[pattern]: eventPattern: source: must be a list of values, as ['shop']"],
@@ -65,7 +78,7 @@ TEMPLATE = "{targetType: user, userId: ana, content: hello}"
             ["3:60: error[pattern]: eventPattern: detail.a.0.prefixes: is no operator; did you mean 'prefix'?"],
         ),
         (GOOD.replace(PATTERN, "{}"), ["3:19: error[pattern]: eventPattern: names no"]),
-        (GOOD.replace(PATTERN, "x"), ["3:19: error[shape]: eventPattern must be a map, not str"]),
+        (GOOD.replace(PATTERN, "x"), ["3:19: error[shape]: eventPattern must be a map, not text"]),
         (
             GOOD.replace("detail-type: [shipped, lost]", "detail-type: [shipped], detailType: [shipped]"),
             ["3:60: error[yaml-duplicate]: detailType is another name of detail-type; keep one"],
@@ -168,20 +181,22 @@ def test_templates_of_one_event_have_names_of_their_own(tmp_path: Path) -> None:
     ("targets", "expected"),
     [
         ("x", "6:14: error[shape]: targets must be a list"),
-        ("[x]", "6:15: error[shape]: a target must be a map, not str"),
-        ("[{id: q, arn: my-queue}]", "6:15: error[target]: the arn 'my-queue' must be like arn:aws:sqs:"),
-        ("[{id: q}]", "6:15: error[target]: the arn None must be like arn:aws:sqs:"),
+        ("[x]", "6:15: error[shape]: a target must be a map, not text"),
+        ("[{id: q, arn: my-queue}]", "6:28: error[target]: the arn 'my-queue' must be like arn:aws:sqs:"),
+        ("[{id: q}]", "6:15: error[missing-key]: a target needs arn; add it"),
+        ("[{}]", "6:15: error[missing-key]: a target needs id and arn; add it"),
+        ("[{id: q, arn: ~}]", "6:28: error[target]: the arn null must be like arn:aws:sqs:"),
         (
             "[{arn: 'arn:aws:sqs:eu-west-1:123456789012:q'}]",
-            "6:15: error[target]: the id None must be its own, of 1 to 64",
+            "6:15: error[missing-key]: a target needs id; add it",
         ),
         (
             "[{id: a b, arn: 'arn:aws:sqs:eu-west-1:123456789012:q'}]",
-            "6:15: error[target]: the id 'a b' must be its own",
+            "6:20: error[target]: the id 'a b' must be its own",
         ),
         (
             "[{id: q, arn: 'arn:aws:sqs:eu-west-1:123456789012:q'}, {id: q, arn: 'arn:aws:sns:eu:1:r'}]",
-            "6:69: error[target]: the id 'q' must be its own",
+            "6:74: error[target]: the id 'q' must be its own",
         ),
         (
             "[{id: q, arn: 'arn:aws:sqs:eu-west-1:123456789012:q', roleArn: x}]",

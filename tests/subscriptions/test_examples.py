@@ -38,7 +38,7 @@ SHIPPED = "{name: a, event: {detail-type: shipped}, expect: "
         (
             "x",
             [
-                "12:7: error[shape]: a test must be a map, not str",
+                "12:7: error[shape]: a test must be a map, not text",
             ],
         ),
         ("{}", ["12:7: error[missing-key]: a test needs name, event, expect; add it"]),
@@ -62,6 +62,10 @@ SHIPPED = "{name: a, event: {detail-type: shipped}, expect: "
             ["12:25: error[unknown-key]: the event has no 'detailType'; did you mean 'detail-type'?"],
         ),
         ("{name: a, event: {detail: 5}, expect: no-match}", ["12:24: error[test]: the event's detail must be a map"]),
+        (
+            "{name: a, event: {}, expect: no-match}",
+            ["12:24: error[test]: an empty event tells nothing of the pattern; name fields, or give it a sample"],
+        ),
         (f"{SHIPPED}match}}", ["12:56: error[test]: expect must be no-match, or a map as {shipped: {title: …}}"]),
         (f"{SHIPPED}nothing}}", ["12:56: error[test]: expect must be no-match, or a map as"]),
         (f"{SHIPPED}[]}}", ["12:56: error[test]: expect must be no-match, or a map as"]),
@@ -84,17 +88,17 @@ SHIPPED = "{name: a, event: {detail-type: shipped}, expect: "
         ),
         (
             f"{SHIPPED}{{shipped: [{{}}, {{}}]}}}}",
-            ["12:66: error[test]: shipped has 1 templates and 2 expectations; give a list of one for each"],
+            ["12:66: error[test]: shipped has 1 template and 2 expectations; give a list of one for each"],
         ),
         (
             "{name: a, event: {detail-type: lost}, expect: {lost: {}}}",
-            ["12:60: error[test]: lost has 3 templates and 1 expectations; give a list of one for each"],
+            ["12:60: error[test]: lost has 3 templates and 1 expectation; give a list of one for each"],
         ),
         (
             f"{SHIPPED}{{shipped: {{titel: x}}}}}}",
             ["12:67: error[unknown-key]: an expectation has no 'titel'; did you mean"],
         ),
-        (f"{SHIPPED}{{shipped: x}}}}", ["12:66: error[shape]: an expectation must be a map, not str"]),
+        (f"{SHIPPED}{{shipped: x}}}}", ["12:66: error[shape]: an expectation must be a map, not text"]),
     ],
 )
 def test_each_mistake_of_a_test_is_told_at_its_place(tmp_path: Path, test: str, expected: list[str]) -> None:
@@ -117,7 +121,8 @@ def test_a_test_of_what_nothing_is_made_of_is_told(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_of_all_tests_are_told(tmp_path: Path) -> None:
-    tests = ("{name: a, event: {}, expect: no-match}", "{name: a, event: {}, expect: no-match}", "{name: b}", "5")
+    one = "{name: a, event: {source: x}, expect: no-match}"
+    tests = (one, one, "{name: b}", "5")
     found = problems(tmp_path, a=with_tests(*tests))
     assert [one.split(" ")[0] for one in found] == ["a.yaml:13:14:", "a.yaml:14:7:", "a.yaml:15:7:"]
     assert "'a' stands twice, first in line 12; choose another name" in found[0]

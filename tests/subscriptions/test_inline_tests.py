@@ -117,7 +117,7 @@ def test_a_text_is_that_of_the_default_locale(tmp_path: Path, locale: str, text:
     ("event", "fault"),
     [
         ("{detail: {text: ~, level: x}}", "when: detail.level > 0 has a string on one side"),
-        ("{detail: {text: 5}}", "content must be str, not int"),
+        ("{detail: {text: 5}}", "content must be text, not number"),
         ("{detail: {users: [a, 'b#c']}}", "userId may hold neither '#' nor control characters"),
         ("{detail: {tenantId: 'a#b'}}", "tenantId may hold neither '#' nor control characters"),
     ],

@@ -26,7 +26,7 @@ B = "targetType: broadcast, content: x"
         ("targetType: broadcast", ["5:16: error[missing-key]: a template for a broadcast needs content; add it"]),
         (
             "content: x",
-            ["5:16: error[missing-key]: targetType must be one of user, client, broadcast, channel, not None"],
+            ["5:16: error[missing-key]: a template needs targetType, one of user, client, broadcast, channel; add it"],
         ),
         ("targetType: usr, content: x", ["5:29: error[target-type]: targetType must be one of user, client"]),
         (
@@ -35,17 +35,23 @@ B = "targetType: broadcast, content: x"
         ),
         (
             "targetType: [user], content: 5",
-            ["5:29: error[target-type]: targetType must be one of", "5:46: error[value]: content must be str, not int"],
+            [
+                "5:29: error[target-type]: targetType must be one of",
+                "5:46: error[value]: content must be text, not number",
+            ],
         ),
         (f"{B}, titel: x", ["5:52: error[unknown-key]: a template has no 'titel'; did you mean 'title'?"]),
         (f"{B}, priority: top", ["5:62: error[value]: priority must be one of low, medium"]),
         (f"{B}, messageType: sms", ["5:65: error[value]: messageType must be one of chat"]),
-        (f"{B}, tags: x", ["5:58: error[value]: tags must be list, not str"]),
-        (f"{B}, metadata: [x]", ["5:62: error[value]: metadata must be dict, not list"]),
+        (f"{B}, tags: x", ["5:58: error[value]: tags must be list, not text"]),
+        (f"{B}, metadata: [x]", ["5:62: error[value]: metadata must be map, not list"]),
         (f"{B}, ttl: -1", ["5:57: error[value]: ttl must be 0 to"]),
-        (f"{B}, ttl: soon", ["5:57: error[value]: ttl is no duration; write it as"]),
-        (f"{B}, deliverAfter: true", ["5:66: error[value]: deliverAfter must be a number of seconds or a text"]),
-        (f"{B}, title: ~", ["5:59: error[value]: title must be str, not NoneType"]),
+        (
+            f"{B}, ttl: soon",
+            ["5:57: error[value]: ttl must be 0 to 3660d, as 90 (seconds), 15m, 1h30m or 30d, not 'soon'"],
+        ),
+        (f"{B}, deliverAfter: true", ["5:66: error[value]: deliverAfter must be 0 to 3660d"]),
+        (f"{B}, title: ~", ["5:59: error[value]: title must be text, not null"]),
         (
             "targetType: broadcast, content: '{{ detail.a'",
             ["5:50: error[unpaired-braces]: content: '{{' is not closed"],
@@ -74,7 +80,10 @@ B = "targetType: broadcast, content: x"
             ["5:68: error[locale]: content: 'xxxx' is no"],
         ),
         ("targetType: broadcast, content: {}", ["5:49: error[locale]: content has no text; give it one"]),
-        ("targetType: broadcast, content: {en: 5}", ["5:49: error[locale]: content: the text for en must be str"]),
+        (
+            "targetType: broadcast, content: {en: 5}",
+            ["5:49: error[locale]: content: the text for en must be text, not number"],
+        ),
         (
             "targetType: broadcast, content: {en: a, EN: b}",
             ["5:49: error[locale]: content: EN and en are the same locale"],
@@ -83,7 +92,7 @@ B = "targetType: broadcast, content: x"
             "targetType: broadcast, content: {en: a, de: 'b {{ c }}'}",
             ["5:67: error[unknown-name]: content: there is no 'c'"],
         ),
-        ("targetType: user, userId: [a], content: x", ["5:43: error[value]: userId must be str or int, not list"]),
+        ("targetType: user, userId: [a], content: x", ["5:43: error[value]: userId must be text or number, not list"]),
         ("targetType: user, userId: a#b, content: x", ["5:43: error[value]: userId may hold neither '#'"]),
         (f"{B}, tenantId: ''", ["5:62: error[value]: tenantId must be a non-empty string"]),
         (
@@ -96,11 +105,11 @@ B = "targetType: broadcast, content: x"
         ),
         (
             "targetType: client, clientId: a, content: x, targetUserIds: a",
-            ["5:77: error[value]: targetUserIds must be list, not str"],
+            ["5:77: error[value]: targetUserIds must be list, not text"],
         ),
         (
             "targetType: client, clientId: a, content: x, targetUserIds: [a, '']",
-            ["5:77: error[value]: targetUserIds must"],
+            ["5:81: error[value]: targetUserIds must"],
         ),
         ("targetType: usr, titel: x, when: '', tags: 5", ["5:29", "5:34", "5:51", "5:60"]),
     ],
@@ -123,8 +132,11 @@ def test_a_template_is_a_map(tmp_path: Path, text: str) -> None:
     ("window", "expected"),
     [
         ("digest: {title: x}", "5:60: error[missing-key]: has no every; say how long the window is, as every: 15m"),
-        ("digest: x", "5:60: error[shape]: digest must be a map, not str"),
-        ("digest: {every: 0.5}", "5:68: error[value]: every must be 1 to 2678400 seconds, or a text as 15m or 1h30m"),
+        ("digest: x", "5:60: error[shape]: digest must be a map, not text"),
+        (
+            "digest: {every: 0.5}",
+            "5:68: error[value]: every must be 1 to 2678400 seconds, or a text as 15m, 1h30m or 7d",
+        ),
         ("digest: {every: 32000h}", "5:68: error[value]: every must be"),
         ("digest: {every: [1h]}", "5:68: error[value]: every must be"),
         ("digest: {every: true}", "5:68: error[value]: every must be"),
@@ -195,7 +207,10 @@ SAMPLE = "{detail-type: shipped, detail: {orderId: 1, name: Ana, tags: [a], item
             'content: "Order {{ detail.orderid }}"',
             "8:35: error[unknown-field]: content: the sample event has no 'orderid'",
         ),
-        ('content: "{{ detail.orderId }}"', "8:18: error[type]: content must be str, not int, as the sample gives"),
+        (
+            'content: "{{ detail.orderId }}"',
+            "8:18: error[type]: the sample does not fit: content must be text, not number",
+        ),
         ('content: "{{ detail.name - 1 }}"', "8:22: error[type]: content: there is no - for a string"),
         ('content: "{{ detail.items[0] }}"', "8:18: error[sample]: the sample can't be rendered: content: "),
         (
@@ -234,7 +249,7 @@ def test_all_fields_are_computed_of_the_event(tmp_path: Path) -> None:
         "{detail: {level: 3, by: ana}}",
         "content: {en: 'Level {{ detail.level }}', de: 'Stufe {{ detail.level }}'}",
         "priority: {cases: [{when: detail.level > 2, use: urgent}, {default: low}]}",
-        "tags: [level, '{{ detail.level }}']",
+        "tags: [level, '{{ string(detail.level) }}']",
         "metadata: {level: '{{ detail.level }}', of: {by: 'by {{ detail.by }}'}}",
         "ttl: '{{ detail.level * 60 }}'",
     )
@@ -243,7 +258,7 @@ def test_all_fields_are_computed_of_the_event(tmp_path: Path) -> None:
     assert rendered.payload == {
         "content": "Level 3",
         "priority": "urgent",
-        "tags": ["level", 3],
+        "tags": ["level", "3"],
         "metadata": {"level": 3, "of": {"by": "by ana"}},
         "variants": {"de": {"content": "Stufe 3"}},
     }

@@ -38,7 +38,7 @@ PROVOKED = {
     "yaml-bool": (GOOD.replace("orders", "no"), "2:11"),
     "yaml-number": (with_template("targetType: broadcast, content: x, ttl: 012"), "5:57"),
     "yaml-date": (GOOD.replace("orders", "2026-01-01"), "2:11"),
-    "yaml-key": (GOOD.replace("shipped:", "5:"), "5:7"),
+    "yaml-key": (f"{GOOD}      5: x\n", "6:7"),
     "yaml-duplicate": (f"{GOOD}    name: more\n", "6:5"),
     "yaml-alias": (f"a: &a [{'x, ' * 300}x]\nb: [{'*a, ' * 200}]", "1:503"),
     "shape": ("eventSubscriptions: x", "1:21"),
@@ -54,7 +54,7 @@ PROVOKED = {
     "json": (with_template("targetType: broadcast, content: x, metadata: {a: .inf}"), "5:66"),
     "locale": (with_template("targetType: broadcast, content: {english: x}"), "5:49"),
     "sample": (f"{GOOD}    sample: none.json\n", "6:13"),
-    "target": (f"{GOOD}    targets: [{{id: q, arn: my-queue}}]\n", "6:15"),
+    "target": (f"{GOOD}    targets: [{{id: q, arn: my-queue}}]\n", "6:28"),
     "test": (f"{GOOD}    tests: [{{name: a, event: {{detail-type: shipped}}, expect: {{}}}}]\n", "6:62"),
     "syntax": (content("a {{ detail.a + }}"), "5:66"),
     "empty": (content("a {{ }}"), "5:52"),
@@ -100,7 +100,7 @@ def test_a_missing_folder_is_told_with_the_setting(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(ConfigError, match=r"a\.yaml: error\[file\]: can't be read as UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"a\.yaml: error\[file\]: byte 1 is not UTF-8; save"):
         load(tmp_path)
 
 

@@ -30,7 +30,7 @@ def test_maps_lists_and_texts_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("[a]", "list"), ("a", "str"), ("5", "int"), ("~", "empty"), ("1.5", "float")]
+    ("text", "kind"), [("[a]", "list"), ("a", "text"), ("5", "number"), ("~", "empty"), ("true", "bool")]
 )
 def test_what_is_no_map_is_told(text: str, kind: str) -> None:
     expected = [f"error[shape]: it must be a map, not {kind}; write 'key: value' lines"]
@@ -44,7 +44,7 @@ def test_what_is_no_list_is_told(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [("5", "5"), ("[a]", "['a']"), ("~", "None"), ("''", "''"), ("true", "True")]
+    ("text", "shown"), [("5", "5"), ("[a]", "['a']"), ("~", "null"), ("''", "''"), ("true", "true")]
 )
 def test_what_is_no_text_is_told(text: str, shown: str) -> None:
     expected = [f"error[value]: it must be text, not {shown}; quote it"]

@@ -1,5 +1,6 @@
 """What an event looks like, by an example or by a JSON Schema of it."""
 
+import os
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kxmsg.subscriptions.samples import MAX_DEPTH, MAX_NODES, Sample, SampleError, read, whole
+from kxmsg.subscriptions.samples import MAX_BYTES, MAX_DEPTH, MAX_NODES, Sample, SampleError, read, whole
 from tests.subscriptions.compiling import HEAD, problems, without_unknown
 
 NOWHERE = Path("nowhere")
@@ -76,12 +77,23 @@ def test_an_events_detail_must_be_a_map() -> None:
     assert refusal(schema({"type": "object"}, examples=[{"detail": 5}])) == "the sample's detail must be a map"
 
 
-@pytest.mark.parametrize("name", ["none.json", "", ".", "bad.json", "a\0b"])
-def test_a_file_that_can_not_be_read_is_named(name: str, tmp_path: Path) -> None:
-    (tmp_path / "bad.json").write_text("{")
-    fault = refusal(name, tmp_path)
-    assert fault.startswith(f"the sample {tmp_path / name} can't be read as JSON: ")
-    assert fault.endswith("; name a file beside this one")
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("none.json", "can't be read: No such file or directory; name a file beside this one"),
+        ("", "is no regular file; name a JSON file beside this one"),
+        (".", "is no regular file; name a JSON file beside this one"),
+        ("pipe", "is no regular file; name a JSON file beside this one"),
+        ("large.json", f"is larger than {MAX_BYTES} bytes; leave some of it out"),
+        ("bad.json", "is not JSON: line 2, column 3: unexpected content after document; mend it there"),
+        ("a\0b", "can't be read: embedded null byte; name a file beside this one"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_named(name: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{\n} 5")
+    (tmp_path / "large.json").write_text(f'{{"a": "{"x" * MAX_BYTES}"}}')
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(name, tmp_path) == f"the sample {tmp_path / name} {fault}"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +213,6 @@ def test_what_refers_to_itself_is_known_once() -> None:
         ("#/definitions/None", "which it does not have"),
         ("#/definitions/A/type/x", "which it does not have"),
         ("#/definitions/A/allOf/7", "which it does not have"),
-        ("#/definitions/B", "only parts of its own file are read"),
         ("other.json", "only parts of its own file are read"),
         ("https://example.com/schema", "only parts of its own file are read"),
         ("#anchor", "only parts of its own file are read"),
@@ -209,10 +220,16 @@ def test_what_refers_to_itself_is_known_once() -> None:
     ],
 )
 def test_a_reference_that_leads_nowhere_is_refused(reference: Any, fault: str) -> None:
-    definitions = {"A": {"type": "string", "allOf": []}, "B": {"$ref": "#/definitions/B"}}
+    definitions = {"A": {"type": "string", "allOf": []}}
     refused = refusal(schema({"$ref": reference}, definitions=definitions))
     assert refused.startswith("the JSON Schema refers to ")
     assert refused.endswith(fault)
+
+
+def test_a_reference_to_itself_is_refused() -> None:
+    definitions = {"A": {"$ref": "#/definitions/B"}, "B": {"$ref": "#/definitions/A"}}
+    refused = refusal(schema({"$ref": "#/definitions/A"}, definitions=definitions))
+    assert refused == "the JSON Schema's '#/definitions/A' refers to itself; say there what it is"
 
 
 def test_a_schema_must_speak_of_the_detail() -> None:

@@ -68,7 +68,7 @@ def test_files_that_compile_are_valid(path: Path) -> None:
 
 GOOD = {
     "a template or a list": file(template=f"[{TEMPLATE}, {TEMPLATE}]"),
-    "literals": user("priority: high, tags: [a, 1], displayDuration: 0, metadata: {a: {b: [1]}}, ttl: 90, sound: x"),
+    "literals": user("priority: high, tags: [a, '1'], displayDuration: 0, metadata: {a: {b: [1]}}, ttl: 90, sound: x"),
     "ids are texts or numbers": file(template="{ targetType: channel, channelId: 7, senderId: 8, content: x }"),
     "computed values": user(
         "priority: '{{ detail.p }}', tags: '{{ detail.t }}', displayDuration: '{{ detail.d }}', "

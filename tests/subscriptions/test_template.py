@@ -146,10 +146,10 @@ def test_a_field_that_does_not_fit_is_named() -> None:
             62,
             "priority must be one of low, medium, high",
         ),
-        ("targetType: broadcast, content: x, ttl: '{{ source }}'", 57, "ttl is no duration; write it as"),
+        ("targetType: broadcast, content: x, ttl: '{{ source }}'", 57, "ttl must be 0 to 3660d, as 90"),
         ("targetType: broadcast, content: x, when: detail.a", 58, "when: detail.a is absent from the event"),
         ("targetType: broadcast, content: x, tenantId: 'a{{ ''#'' }}'", 62, "tenantId may hold neither '#' nor"),
-        ("targetType: user, userId: 'a{{ ''#'' }}', content: x", 16, "userId may hold neither '#' nor"),
+        ("targetType: user, userId: 'a{{ ''#'' }}', content: x", 43, "userId may hold neither '#' nor"),
         (
             "targetType: broadcast, content: x, throttle: {per: 1h, by: '{{ detail.a }}'}",
             16,

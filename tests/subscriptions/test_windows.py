@@ -87,7 +87,7 @@ def test_what_a_digest_says_has_variants_of_its_own_alone(
 def test_a_summary_that_can_not_be_rendered_is_poison_with_its_place() -> None:
     with pytest.raises(RenderError, match=r"^a\.yaml:9:9: digest: title: first\.nope is absent"):
         digest(title="{{ first.nope }}").summary(ITEMS, 2, "en")
-    with pytest.raises(RenderError, match=r"^a\.yaml:9:9: digest: tags must be list, not int"):
+    with pytest.raises(RenderError, match=r"^a\.yaml:9:9: digest: tags must be list, not number"):
         digest(tags="{{ count }}").summary(ITEMS, 2, "en")
     assert issubclass(RenderError, Poison)
 

@@ -11,16 +11,17 @@ import pytest
 from kxmsg.bootstrap import App, memory_app
 from kxmsg.codecs.envelope import decode_parcel
 from kxmsg.embedded.backend import EmbeddedBackend
-from kxmsg.keys import new_id
-from kxmsg.model.envelope import Envelope
+from kxmsg.errors import Transient
+from kxmsg.keys import new_id, shard_of
+from kxmsg.model.envelope import MAX_PAYLOAD, Envelope
 from kxmsg.model.event import Event
 from kxmsg.model.target import Target
 from kxmsg.model.window import Kept, Window
 from kxmsg.own_events import own_event
 from kxmsg.ports import Key, Put
-from kxmsg.services.entrance import MAX_PAYLOAD
+from kxmsg.runtime.drain import RESERVE
 from kxmsg.settings import Settings
-from kxmsg.storage.due import LEASE
+from kxmsg.storage.due import LEASE, SHARDS
 from kxmsg.storage.outbox import GRACE
 from kxmsg.storage.windows import Collected
 from kxmsg.testing.virtual import START, VirtualClock, run
@@ -287,6 +288,39 @@ def test_a_queue_that_does_not_take_what_is_due_gets_it_later(
         await app.due.put(START, [one])
         await asyncio.sleep(60)
         assert [other.id for other in await fired(app)] == ["n1"]
+
+    schedule(scenario, settings)
+
+
+def test_a_shard_that_fails_holds_up_no_other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(apps: list[App]) -> None:
+        app = apps[0]
+        lease = app.due.lease
+
+        async def failing(shard: int, owner: str) -> bool:
+            if shard == 0:
+                raise Transient("down")
+            return await lease(shard, owner)
+
+        monkeypatch.setattr(app.due, "lease", failing)
+        envelopes = [waiting(number) for number in range(50)]
+        await app.due.put(START, envelopes)
+        await asyncio.sleep(2)
+        expected = {one.id for one in envelopes if shard_of(one.id, SHARDS)}
+        assert {one.id for one in await fired(app)} == expected
+        assert 0 < len(expected) < len(envelopes)
+
+    schedule(scenario, settings)
+
+
+def test_a_scheduler_ends_in_time_although_its_tables_hang(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(apps: list[App]) -> None:
+        monkeypatch.setattr(apps[0].due, "release", lambda *_: asyncio.sleep(3600))
+        stop = asyncio.Event()
+        stop.set()
+        async with asyncio.timeout(RESERVE):
+            await worker.run(apps[0], stop)
+        monkeypatch.undo()
 
     schedule(scenario, settings)
 

@@ -47,6 +47,7 @@ _SAFE: Final = frozenset(
         "TransactGetItems",
         "Query",
         "DescribeTable",
+        "DescribeEventBus",
         "DeleteConnection",
     }
 )

@@ -49,8 +49,8 @@ class Sessions:
         self._clock = clock
         self._origins = frozenset(origins)
 
-    async def connect(self, request: ConnectRequest) -> Connection:
-        """Let a connection in; its rows stand when this returns. Raises a Refusal to be answered instead."""
+    async def authorize(self, request: ConnectRequest) -> Principal:
+        """Who asks to connect; writes nothing. Raises a Refusal to be answered instead."""
         origin = request.headers.get("origin")
         if self._origins and origin is not None and origin not in self._origins:
             raise Forbidden("this origin may not connect", code="origin_refused")
@@ -58,6 +58,11 @@ class Sessions:
         user = request.query.get("userId")
         if user is not None and user != who.user:
             raise Forbidden("userId is not the token's user", code="foreign_user")
+        return who
+
+    async def connect(self, request: ConnectRequest) -> Connection:
+        """Let a connection in; its rows stand when this returns. Raises a Refusal to be answered instead."""
+        who = await self.authorize(request)
         await self._directory.touch(who.tenant, who.user, who.name, who.email)
         named = await self._named(who, request.query)
         connection = Connection(
