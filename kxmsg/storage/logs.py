@@ -13,6 +13,7 @@ from kxmsg.model.envelope import Bundle, Entry, Envelope
 from kxmsg.model.target import Target
 from kxmsg.ports import ABSENT, Clock, Condition, Item, Key, Put, Query, Tables, Update
 from kxmsg.retry import Backoff
+from kxmsg.storage.turns import Turns
 from kxmsg.topology import LOGS
 
 ATTEMPTS: Final = 20
@@ -35,6 +36,7 @@ class Logs:
         self._clock = clock
         self._days = days
         self._heads: OrderedDict[str, Head] = OrderedDict()
+        self._turns = Turns()
 
     async def create(self, tenant: str, target: Target) -> None:
         """Make an empty log; a log that exists, or was deleted, stays as it is."""
@@ -61,6 +63,10 @@ class Logs:
         take entries (deleted, or a channel that nobody made), :class:`Transient` after :data:`ATTEMPTS` tries.
         """
         key = log_key(tenant, target)
+        async with self._turns.of(key):  # those of one process would only cancel each other, and pay for it
+            return await self._append(key, tenant, target, envelopes)
+
+    async def _append(self, key: str, tenant: str, target: Target, envelopes: Sequence[Envelope]) -> Bundle:
         batch = Batch.fold(envelopes)
         head = self._heads.get(key) or await self.head(tenant, target)
         for attempt in range(ATTEMPTS):
