@@ -20,15 +20,18 @@ from pydantic.fields import FieldInfo
 from kxmsg import errors, policy, telemetry
 from kxmsg.cli.main import app
 from kxmsg.errors import Refusal
+from kxmsg.model.envelope import MAX_PAYLOAD
 from kxmsg.model.notification import LOCALIZED
 from kxmsg.rendering.reference import reference
 from kxmsg.settings import Settings
 from kxmsg.subscriptions.examples import NO_MATCH, NOTHING
-from kxmsg.subscriptions.fields import FIELDS, Field
+from kxmsg.subscriptions.fields import FIELDS, NARROWING, Field
+from kxmsg.subscriptions.limits import MAX_RENDERED
 from kxmsg.subscriptions.problems import CODES
 from kxmsg.subscriptions.schema import schema
 from kxmsg.subscriptions.windows import MAX_ITEMS, SUMMARY, SUMMARY_NAMES
 from kxmsg.topology import TOPOLOGY
+from kxmsg.wording import types
 
 FOLDER: Final = Path(__file__).parent / "reference"
 
@@ -46,8 +49,6 @@ OPERATORS: Final = {
     "exists": '[{"exists": false}]',
 }
 """An example of each operator of patterns; the schema says what they mean."""
-
-_PLAIN: Final = {"str": "text", "int": "number", "float": "number", "list": "list", "dict": "map"}
 
 
 def settings() -> Iterator[str]:
@@ -168,11 +169,21 @@ def subscriptions() -> Iterator[str]:
         "Every value may be literal or computed: `{{ }}` in a text holds an [expression](expressions.md), and a text "
         "that is one expression alone keeps the type of its value. A field may also be a map with the one key "
         "`cases`, a list of `{when: expression, use: value}`, of which the first that is true is taken, the last "
-        "being `{default: value}`. Spans of time are numbers of seconds or texts as `90s`, `15m`, `1h30m`.\n"
+        "being `{default: value}`. Spans of time are numbers of seconds or texts as `90s`, `15m`, `1h30m`, `30d`.\n"
     )
     yield from _table(
         ["field", "type", "only for", "what"],
         ([f"`{one.name}`", _type(one), _only_for(one), _meaning(one)] for one in FIELDS.values()),
+    )
+    yield (
+        "**Null.** A field that comes to null is left out, and `tenantId` falls back to its default. The id that a "
+        f"target type needs, `content`, {_either(sorted(NARROWING), ', ')} must not be null, nor `content` empty: such "
+        "an event is dead-lettered, since a missing list of readers must not become everybody. `[]` is nobody. Where "
+        "they are `cases`, these end with a default. `*`, under which is kept what is for everybody, is no tenant.\n"
+    )
+    yield (
+        f"**Size.** An entry has at most {MAX_PAYLOAD:,} bytes as JSON, and all that a template makes of one event "
+        f"{MAX_RENDERED:,}; what is larger is dead-lettered.\n"
     )
     yield "`when`, a bare expression as `detail.total > 0`: where it is false, nothing is made.\n"
     yield (
@@ -190,7 +201,8 @@ def subscriptions() -> Iterator[str]:
     )
     yield (
         "**`throttle`** `{per: span, atMost: number, by: value}`: of what is made for one log, and one value of `by`, "
-        "no more than `atMost` (1 unless given) in the span from the first on; the rest is dropped.\n"
+        "no more than `atMost` (1 unless given) in the span from the first on; the rest is dropped. With both, the "
+        "throttle comes first: the digest sums up what it let through.\n"
     )
     yield "## Tests\n"
     yield (
@@ -308,7 +320,7 @@ def _metrics() -> Iterator[tuple[Any, str]]:
 def _type(field: Field) -> str:
     if field.seconds:
         return "span"
-    kinds = " or ".join(dict.fromkeys(_PLAIN[kind.__name__] for kind in field.kinds))
+    kinds = types(field.kinds)
     return f"{kinds}, or by locale" if field.localized else kinds
 
 

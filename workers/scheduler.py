@@ -26,14 +26,9 @@ worker.on_start(App.prepare)
 
 @worker.every(1)
 async def fire(context: Context[App]) -> None:
-    """Send what is due in the shards that this process has leased; one that fails holds up no other."""
-    faults: list[Exception] = []
-    for shard in range(SHARDS):
-        try:
-            await _fire(shard, context.app)
-        except Exception as fault:  # whatever it is: raised once the others have had their turn
-            faults.append(fault)
-    if faults:
+    """Send what is due in the shards that this process has leased; one that fails or hangs holds up no other."""
+    fired = await asyncio.gather(*(_fire(shard, context.app) for shard in range(SHARDS)), return_exceptions=True)
+    if faults := [fault for fault in fired if isinstance(fault, Exception)]:
         raise ExceptionGroup("shards failed", faults)
 
 

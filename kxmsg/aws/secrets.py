@@ -1,5 +1,6 @@
 """Secrets of an installation on AWS: one secret of Secrets Manager, made by ``kxmsg provision``."""
 
+import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Final, Self
@@ -14,6 +15,9 @@ from kxmsg.services.secrets import NEW, Secrets
 
 SERVICE: Final = "secretsmanager"
 
+TIMEOUT: Final = 30.0
+"""Seconds for the secret, the SDK's repetitions included."""
+
 
 class AwsSecrets(Secrets):
     """The secret ``name``, as it was at the start. Made by :meth:`load`."""
@@ -25,9 +29,10 @@ class AwsSecrets(Secrets):
     @classmethod
     async def load(cls, sdk: SdkApi, name: str) -> Self:
         """Read it; raises :class:`~kxmsg.errors.StartError` naming it and the remedy."""
-        client = await sdk.client(SERVICE)
         try:
-            answer = await client.get_secret_value(SecretId=name)
+            async with asyncio.timeout(TIMEOUT):
+                client = await sdk.client(SERVICE)
+                answer = await client.get_secret_value(SecretId=name)
         except SDK_ERRORS as error:
             raise start_error(from_sdk(error, SERVICE, "GetSecretValue"), f"secret {name}") from error
         try:

@@ -31,7 +31,8 @@ def check_id(value: str, name: str) -> str:
 def check_tenant(value: str, name: str) -> str:
     """As :func:`check_id`, of an id that is not :data:`EVERYBODY`."""
     if value == EVERYBODY:
-        raise InvalidInput(f"{name} may not be {EVERYBODY!r}, which stands for everybody", code="invalid_id")
+        fault = f"{name} may not be {EVERYBODY!r}, which stands for everybody; name another"
+        raise InvalidInput(fault, code="invalid_id")
     return check_id(value, name)
 
 

@@ -4,7 +4,7 @@
 
     template  ─▶ parser ─▶ checker ─▶ codegen ─▶ compiler
     texts        lexer     functions   operators, loops, output, strings, moments, locales: what runs
-                 nodes     overloads
+                 nodes     overloads, hints
 """
 
 from kxmsg.rendering.checker import UNKNOWN as UNKNOWN

@@ -151,6 +151,7 @@ class Reader:
         if kind not in {Kind.BOOL, Kind.DYN}:
             fault = f"the condition is of type {kind.value}"
             self._tell(path, "type", lone.node.start, fault, "compare it with something")
+            return _NEVER
         return lone
 
     def _check(self, node: Node) -> Kind:

@@ -9,7 +9,17 @@ import yaml
 
 from kxmsg.subscriptions.offsets import Scalar
 from kxmsg.subscriptions.problems import At, Problems
-from kxmsg.subscriptions.traps import bare_braces, cut_off, is_braces, lost_comment, misread, not_json
+from kxmsg.subscriptions.traps import (
+    bare_braces,
+    cut_off,
+    explained,
+    is_braces,
+    lost_comment,
+    misread,
+    not_json,
+    open_quote,
+)
+from kxmsg.wording import shown
 
 MAX_BYTES: Final = 1_000_000
 MAX_NODES: Final = 50_000
@@ -106,9 +116,11 @@ def _syntax(file: Path, text: str, lines: list[str], error: yaml.MarkedYAMLError
         return At(file, braces[0] + 1, braces[1] + 1), "yaml-braces", _BRACES
     if comment := lost_comment(lines, at.line - 1):
         return At(file, comment[0] + 1, comment[1] + 1), "yaml-comment", _comment(comment[2])
+    if quote := open_quote(lines, at.line - 1):
+        return At(file, quote[0] + 1, quote[1] + 1), "yaml", "not YAML: the quote is not closed in its line; close it"
     if lines[at.line - 1 : at.line] and lines[at.line - 1][at.column - 1 : at.column] == "\t":
         return at, "yaml", "not YAML: a tab stands here; indent with spaces"
-    return at, "yaml", f"not YAML: {error.problem}; quote text that holds ': ', ' #' or '{{{{'"
+    return at, "yaml", explained(error.problem)
 
 
 def _error_at(file: Path, text: str, error: yaml.MarkedYAMLError) -> At:
@@ -222,7 +234,7 @@ class _Reader:
             if key_node.tag == f"{_TAG}merge":
                 continue
             if not isinstance(key.value, str):
-                self._tell(key_node, key.at, "yaml-key", f"a key must be text, not {key.plain!r}; quote it")
+                self._tell(key_node, key.at, "yaml-key", f"a key must be text, not {shown(key.plain)}; quote it")
             elif key.value in fields:
                 first = fields[key.value][0].at
                 fault = f"{key.value!r} stands twice, first in line {first.line}; keep one"

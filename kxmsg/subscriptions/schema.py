@@ -29,7 +29,9 @@ _CONDITION: Final[Schema] = {
     "description": "An expression without braces that is true or false, as detail.severity == 'high'.",
 }
 
-_SPAN: Final = r"^(0|\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+)$"
+_PARTS: Final = r"(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))"
+
+_SPAN: Final = rf"^(0|\+?{_PARTS}+|[0-9]+(\.[0-9]+)?d{_PARTS}*)$"
 
 _LOCALE: Final = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$"
 
@@ -134,19 +136,25 @@ def _literals(field: Field) -> list[Schema]:
     if field.kinds == (dict,):
         return [{"type": "object", "not": {"required": ["cases"], "maxProperties": 1}}]
     kinds = [_TYPES[kind] for kind in field.kinds if not (kind is int and float in field.kinds)]
-    literal: Schema = {"type": kinds if len(kinds) > 1 else kinds[0]}
-    if field.name == "displayDuration":
-        literal |= {"minimum": 0, "maximum": MAX_SECONDS}
-    return [literal, _VARIANTS] if field.localized else [literal]
+    literal: Schema = {"type": kinds if len(kinds) > 1 else kinds[0], **_NARROWER.get(field.name, {})}
+    return [literal, _variants(literal)] if field.localized else [literal]
 
 
-_VARIANTS: Final[Schema] = {
-    "type": "object",
-    "minProperties": 1,
-    "propertyNames": {"pattern": _LOCALE},
-    "additionalProperties": {"type": "string"},
-    "description": "By locale, as {en: …, de: …}; each reader gets their own.",
+_NARROWER: Final[Mapping[str, Schema]] = {
+    "displayDuration": {"minimum": 0, "maximum": MAX_SECONDS},
+    "content": {"minLength": 1},
+    "tags": {"items": {"type": "string"}},
 }
+
+
+def _variants(text: Schema) -> Schema:
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": _LOCALE},
+        "additionalProperties": text,
+        "description": "By locale, as {en: …, de: …}; each reader gets their own.",
+    }
 
 
 def _cases(values: list[Schema]) -> Schema:
@@ -184,7 +192,7 @@ def _by() -> Schema:
 def _spans(least: float, most: float) -> list[Schema]:
     return [
         {"type": "number", "minimum": least, "maximum": most, "description": "Seconds."},
-        {"type": "string", "pattern": _SPAN, "description": "A span of time, as 90s, 15m or 1h30m."},
+        {"type": "string", "pattern": _SPAN, "description": "A span of time, as 90s, 15m, 1h30m or 30d."},
     ]
 
 

@@ -28,6 +28,17 @@ _BRACES_FIRST: Final = re.compile(r"(?:^\s*|[:\-?]\s+|[,\[{]\s*)(\{\{)")
 _LOST: Final = re.compile(r"#\s*\{\{|#\S.*\{\{")
 """A comment that was meant as text, as in ``Order #{{ … }}``."""
 
+_QUOTED: Final = re.compile(
+    r"""(?<![^\s,:\[{])(?:"(?:\\.|[^"\\])*"|'(?:''|[^'])*'(?!')|(?P<open>["']).*|\#.*)""",
+)
+"""A text in quotes, or a quote that is not closed in its line, or a comment."""
+
+_VALUE_NEXT: Final = re.compile(r"(?:[-:]\s+|[\[{]\s*)$")
+"""What stands before a value."""
+
+_DOCUMENT: Final = frozenset({"but found another document", "did not find expected <document start>"})
+"""What PyYAML says where a second document begins."""
+
 _JSON_INTS: Final = range(-(2**63), 2**64)
 """Whole numbers that JSON is read and written with."""
 
@@ -85,6 +96,23 @@ def lost_comment(lines: list[str], line: int) -> tuple[int, int, str] | None:
             if comment and template.strip(" -") and ("{{" in template or _LOST.match(comment)):
                 return number, aside.start(), comment.strip()
     return None
+
+
+def open_quote(lines: list[str], line: int) -> tuple[int, int] | None:
+    """Line and column (from 0) of a quote that is first closed in the line of a syntax error, or never, or None."""
+    for number in range(line, -1, -1):
+        for found in _QUOTED.finditer(lines[number]) if number < len(lines) else ():
+            quote = found["open"]
+            if quote and _VALUE_NEXT.search(lines[number][: found.start()]):
+                return None if any(quote in text for text in lines[number + 1 : line]) else (number, found.start())
+    return None
+
+
+def explained(problem: str | None) -> str:
+    """What PyYAML says of a syntax error, with what would be right."""
+    if problem in _DOCUMENT:
+        return "a second document begins here; keep one in each file"
+    return f"not YAML: {problem}; quote text that holds ': ', ' #' or '{{{{'"
 
 
 def _before(lines: list[str], line: int) -> Iterator[tuple[int, str]]:

@@ -1,14 +1,17 @@
 """Secrets of an installation on AWS: made by provision, read at the start."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from kxmsg.aws.account import Account
+from kxmsg.aws.account import Account, Resolved
 from kxmsg.aws.names import Names
 from kxmsg.aws.sdk import SdkApi
 from kxmsg.aws.secrets import SERVICE, AwsSecrets, fresh
 from kxmsg.errors import StartError
+from kxmsg.sigv4 import Credentials
+from tests.aws.responder import responding
 
 
 @pytest.fixture
@@ -43,3 +46,15 @@ async def test_one_that_is_damaged_is_named_and_not_shown(sdk: SdkApi, names: Na
     await client.create_secret(Name=names.secret, SecretString=text or " ")
     with pytest.raises(StartError, match=rf"^secret {names.secret} is damaged; delete it and run 'kxmsg provision'$"):
         await AwsSecrets.load(sdk, names.secret)
+
+
+async def test_a_source_of_secrets_that_hangs_stops_the_start_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kxmsg.aws.secrets.TIMEOUT", 0.2)
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    async with responding("hang") as server, asyncio.timeout(10):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        sdk = SdkApi(Account(lambda _: Resolved(Credentials("key", "secret"))))
+        await sdk.client(SERVICE)  # opening it takes time
+        with pytest.raises(StartError, match="secret kx-secrets: secretsmanager GetSecretValue: Timeout"):
+            await AwsSecrets.load(sdk, "kx-secrets")
+        await sdk.close()

@@ -135,6 +135,24 @@ def test_check_of_a_folder_that_is_not_there_says_so(kxmsg: Kxmsg, monkeypatch: 
     )
 
 
+def test_check_of_some_files_tells_their_mistakes_alone(kxmsg: Kxmsg, failing: Path) -> None:
+    assert kxmsg("check", "config/shop.yaml").out == "config/shop.yaml: 1 subscription, no mistakes\n"
+    (failing / "shop.yaml").write_text("eventSubscriptions: 5\n")
+    assert kxmsg("check", "config/post").out == "config/post: 1 subscription, no mistakes\n"
+    for path in ("config/shop.yaml", "."):
+        done = kxmsg("check", path)
+        assert (done.status, done.out) == (2, "")
+        assert done.err.startswith("config/shop.yaml:1:21: error[shape]: ")
+
+
+@pytest.mark.usefixtures("shop")
+def test_check_of_a_file_elsewhere_is_2(kxmsg: Kxmsg) -> None:
+    done = kxmsg("check", "elsewhere.yaml")
+    assert (done.status, done.out) == (2, "")
+    fault = "kxmsg: elsewhere.yaml: no file of config stands there; name another folder with --config\n"
+    assert done.err == fault
+
+
 # ------------------------------------------------------------------------------------------------------ test
 
 
@@ -210,6 +228,34 @@ def test_choosing_what_there_is_not_is_2(kxmsg: Kxmsg, chosen: list[str], remedy
 def test_another_folder_can_be_named(kxmsg: Kxmsg, shop: Path) -> None:
     shop.rename(shop.parent / "other")
     assert kxmsg("test", "--config", "other").out == "2 tests passed\n"
+    assert kxmsg("check", "--config", "other").out == "other: 1 subscription, no mistakes\n"
+    done = kxmsg("render", "--config", "other", "--event", written(shop.parent, event("lost")))
+    assert done.out.startswith("other/shop.yaml:20:13: orders.notification.lost[0]: notification\n")
+
+
+def test_what_readers_could_not_take_fails(kxmsg: Kxmsg, config: Path) -> None:
+    """The worker would dead-letter it, for the same reason."""
+    (config / "a.yaml").write_text(
+        """\
+eventSubscriptions:
+  - name: letters
+    eventPattern: { source: [post], detail-type: [letter] }
+    notificationMapping:
+      letter: { targetType: broadcast, content: "{{ detail.text + detail.text }}" }
+    tests:
+      - name: large
+        event: { detail: { text: LARGE } }
+        expect: { letter: {} }
+""".replace("LARGE", "x" * 50_000)
+    )
+    place = "config/a.yaml:5:15: letters.notification.letter[0]"
+    fault = f"{place}: gives 100014 bytes, most of them in content, and readers can take 98304; make it shorter"
+    done = kxmsg("test")
+    assert done.status == 1
+    assert f"error: {fault}" in " ".join(done.out.split())
+    letter = {"source": "post", "detail-type": "letter", "detail": {"text": "x" * 50_000}}
+    done = kxmsg("render", "--event", written(config, letter))
+    assert (done.status, done.err) == (1, f"{fault}\n")
 
 
 def test_wrong_yaml_is_2_and_runs_no_test(kxmsg: Kxmsg, shop: Path) -> None:
@@ -436,6 +482,12 @@ def test_match_takes_one_of_both_from_stdin(kxmsg: Kxmsg, tmp_path: Path, monkey
     [
         ("p.json", b'{"source": [{"prefx": 1}]}', "p.json: error[pattern]: source.0.prefx: is no operator; did you"),
         ("p.yaml", b"detail:\n  a: [{ prefx: 1 }]\n", "p.yaml:2:16: error[pattern]: detail.a.0.prefx: is no operator"),
+        (
+            "p.yaml",
+            b"source: a\ndetail:\n  a: [{ prefx: 1 }]\n",
+            "p.yaml:1:9: error[pattern]: source: must be a list of values, as ['a'], or a map of fields\n"
+            "p.yaml:3:16: error[pattern]: detail.a.0.prefx: is no operator",
+        ),
         ("p.yaml", b"source: [a]\nsource: [b]\n", "p.yaml:2:1: error[yaml-duplicate]: 'source' stands twice"),
         ("p.yaml", b"source: [", "p.yaml:1:9: error[yaml]: "),
         ("p.yaml", b"", "p.yaml: error[pattern]: must be a map of fields"),

@@ -77,6 +77,10 @@ async def heard(said: "asyncio.Queue[str]", last: str) -> list[str]:
     return lines
 
 
+def moved(folder: Path, name: str) -> Path:
+    return folder.rename(folder.parent / name)
+
+
 def names(app: App) -> list[str]:
     return [one.name for one in app.catalogue.subscriptions]
 
@@ -97,6 +101,26 @@ async def test_what_changes_in_the_folder_is_taken_over(
     change(config)
     await heard(said, f"reloaded: {len(left)} subscription{'s' if len(left) != 1 else ''}")
     assert names(app) == left
+
+
+async def test_a_folder_that_was_away_is_watched_again(app: App, said: "asyncio.Queue[str]", config: Path) -> None:
+    """Also where it is another one, as after a checkout."""
+    away = moved(config, "away")
+    assert "no such folder" in (await heard(said, STAY))[0]
+    assert names(app) == ["shop"]
+    moved(away, config.name)
+    await heard(said, "reloaded: 1 subscription")
+    moved(config, "old")
+    (config / "shop").mkdir(parents=True)
+    (config / "shop" / "shop.yaml").write_text(shop(name="new", kind="lost"))
+    await heard(said, "reloaded: 1 subscription")
+    await until(partial(_named, app, ["new"]))
+    (config / "shop" / "more.yaml").write_text(shop(name="more", kind="lost"))
+    await heard(said, "reloaded: 2 subscriptions")
+
+
+async def _named(app: App, expected: list[str]) -> bool:
+    return names(app) == expected
 
 
 async def test_what_does_not_compile_is_told_and_changes_nothing_until_it_is_mended(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kxmsg.errors import InvalidInput
-from kxmsg.model.target import BROADCAST, EVERYBODY, Target, check_id, owner
+from kxmsg.model.target import BROADCAST, EVERYBODY, Target, check_id, check_tenant, owner
 
 
 @given(st.text())
@@ -43,3 +43,13 @@ def test_a_client_owns_its_log_and_everybody_the_broadcast() -> None:
     assert owner("acme", Target("user", "ana")) == "acme"
     assert owner("acme", Target("client", "globex")) == "globex"
     assert owner("acme", BROADCAST) == EVERYBODY
+
+
+def test_no_client_is_the_tenant_of_everybody() -> None:
+    """Its log would stand beside the broadcast."""
+    assert check_tenant("acme", "tenantId") == "acme"
+    with pytest.raises(InvalidInput, match=r"tenantId may not be '\*', which stands for everybody"):
+        check_tenant(EVERYBODY, "tenantId")
+    with pytest.raises(InvalidInput, match="clientId may not be"):
+        Target.of("client", EVERYBODY)
+    assert Target.of("user", EVERYBODY).key == "user#*"

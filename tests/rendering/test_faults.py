@@ -137,7 +137,7 @@ def test_what_no_function_should_raise_is_poison_at_its_place(monkeypatch: pytes
     def broken(_value: Any) -> int:
         raise RecursionError("too far")
 
-    monkeypatch.setitem(NAMESPACE, function_name("size"), broken)  # type: ignore[arg-type] # a dict, told to be none
+    monkeypatch.setitem(NAMESPACE, function_name("size"), broken)
     render = compile_fields({"title": "all well", "content": "{{ size(detail.names) }}!"})
     with pytest.raises(RenderError) as caught:
         render(EVENT)

@@ -24,6 +24,12 @@ def test_files_below_the_folder_are_found_and_others_left_alone(tmp_path: Path) 
     assert len(load(tmp_path).subscriptions) == 1
 
 
+def test_a_folder_named_as_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").mkdir()
+    fault = "a.yaml: error[file]: can't be read: Is a directory; only YAML files end in .yaml or .yml"
+    assert problems(tmp_path) == [fault]
+
+
 def test_an_empty_folder_has_no_subscriptions(tmp_path: Path) -> None:
     assert load(tmp_path).subscriptions == ()
 
@@ -65,7 +71,7 @@ TEMPLATE = "{targetType: user, userId: ana, content: hello}"
             GOOD.replace(PATTERN, "{source: shop, detail: {a: [{prefixes: x}], b: {}}}"),
             [
                 "3:28: error[pattern]: eventPattern: source: must be a list of values, as ['shop']",
-                "3:48: error[pattern]: eventPattern: detail.a.0.prefixes: is no operator; did you mean 'prefix'?",
+                "3:58: error[pattern]: eventPattern: detail.a.0.prefixes: is no operator; did you mean 'prefix'?",
                 "3:66: error[pattern]: eventPattern: detail.b: is empty; name a field",
             ],
         ),

@@ -109,7 +109,7 @@ def test_literal_ids_must_be_able_to_stand_in_a_key() -> None:
 
 
 def test_the_tenant_of_everybody_is_reserved() -> None:
-    reserved = "may not be '*', which stands for everybody"
+    reserved = "may not be '*', which stands for everybody; name another"
     for name in ("tenantId", "clientId"):
         assert check_address(name, "*", "client") == f"{name} {reserved}"
     assert check_address("targetClientIds", ["a", "*"], "broadcast") == f"targetClientIds {reserved}"

@@ -94,6 +94,52 @@ B = "targetType: broadcast, content: x"
         ),
         ("targetType: user, userId: [a], content: x", ["5:43: error[value]: userId must be text or number, not list"]),
         ("targetType: user, userId: a#b, content: x", ["5:43: error[value]: userId may hold neither '#'"]),
+        ("targetType: broadcast, content: ''", ["5:49: error[value]: content is empty; give it a text"]),
+        ("targetType: broadcast, content: {en: ''}", ["5:49: error[locale]: content: the text for en is empty"]),
+        (
+            "targetType: broadcast, content: {cases: [{when: detail.a, use: x}]}",
+            ["5:49: error[cases]: content must have a value for every event; end its cases with a default"],
+        ),
+        (
+            "targetType: broadcast, content: {cases: [{default: x}], en: y}",
+            ["5:49: error[locale]: content: cases can't stand beside other keys; move them into its values"],
+        ),
+        (
+            "targetType: client, clientId: a, content: x, targetUserIds: {cases: [{when: detail.a, use: [u]}]}",
+            ["5:77: error[cases]: targetUserIds must have a value for every event; end its cases with a default, []"],
+        ),
+        (
+            "targetType: user, content: x, userId: {cases: [{when: detail.a, use: ana}]}",
+            ["5:55: error[cases]: userId must have a value for every event; end its cases with a default"],
+        ),
+        ("targetType: client, clientId: '*', content: x", ["5:47: error[value]: clientId may not be '*', which"]),
+        ("targetType: user, userId: a, tenantId: '*', content: x", ["5:56: error[value]: tenantId may not be '*'"]),
+        (f"{B}, targetClientIds: [a, '*']", ["5:73: error[value]: targetClientIds may not be '*', which"]),
+        (f"{B}, targetClientIds: ['{{{{ detail.a }}}}', '']", ["5:88: error[value]: targetClientIds must be"]),
+        (
+            f"{B}, tags: [1, {{a: 1}}, ~, '{{{{ detail.a }}}}']",
+            [
+                "5:59: error[value]: tags must be texts, not 1; quote it, or use string()",
+                "5:62: error[value]: tags must be texts, not {'a': 1}",
+                "5:70: error[value]: tags must be texts, not null",
+            ],
+        ),
+        (
+            "targetType: broadcast, content: 'hi ${ detail.name }, {{ detail.a }}'",
+            ["5:53: error[syntax]: content: ${ detail.name } is no placeholder here; write {{ detail.name }}, or"],
+        ),
+        (
+            "targetType: user, content: {en: x, de: '${a}'}, userId: '${b}', tags: ['${c}']",
+            [
+                "5:57: error[syntax]: content: ${a}",
+                "5:74: error[syntax]: userId: ${b}",
+                "5:89: error[syntax]: tags: ${c}",
+            ],
+        ),
+        (
+            f"{B}, digest: {{every: 1h, by: '${{a}}', title: '${{b}}'}}",
+            ["5:77: error[syntax]: digest.by: ${a}", "5:92: error[syntax]: title: ${b}"],
+        ),
         (f"{B}, tenantId: ''", ["5:62: error[value]: tenantId must be a non-empty string"]),
         (
             f"{B}, targetUserIds: [a]",
@@ -120,6 +166,20 @@ def test_each_mistake_is_told_at_its_place(tmp_path: Path, fields: str, expected
         one for one, beginning in zip(found, expected, strict=False) if not one.startswith(f"a.yaml:{beginning}")
     ] == []
     assert len(found) == len(expected), found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "content: '{{ ''${'' }}name} costs ${{ detail.price }} or $5'",
+        "content: x, metadata: {template: '${name}'}",
+        "content: x, tenantId: '*'",
+        "content: x, title: {cases: [{when: detail.a, use: y}]}",
+        "content: {cases: [{when: detail.a, use: x}, {default: y}]}, targetClientIds: []",
+    ],
+)
+def test_what_only_looks_like_a_mistake_is_none(tmp_path: Path, fields: str) -> None:
+    assert template(tmp_path, f"targetType: broadcast, {fields}")
 
 
 @pytest.mark.parametrize("text", ["x", "[a]", "5", "~"])
@@ -197,7 +257,7 @@ def with_sample(sample: str, *lines: str) -> str:
     return f"{HEAD}    sample: {sample}\n    notificationMapping:\n      shipped:\n{fields}"
 
 
-SAMPLE = "{detail-type: shipped, detail: {orderId: 1, name: Ana, tags: [a], items: []}}"
+SAMPLE = "{detail-type: shipped, detail: {orderId: 1, name: Ana, tags: [a], items: [], none: null, empty: ''}}"
 
 
 @pytest.mark.parametrize(
@@ -211,6 +271,11 @@ SAMPLE = "{detail-type: shipped, detail: {orderId: 1, name: Ana, tags: [a], item
             'content: "{{ detail.orderId }}"',
             "8:18: error[type]: the sample does not fit: content must be text, not number",
         ),
+        (
+            'content: "{{ detail.none }}"',
+            "8:18: error[type]: the sample does not fit: content is null, and a template for",
+        ),
+        ('content: "{{ detail.empty }}"', "8:18: error[type]: the sample does not fit: content is empty; give it a"),
         ('content: "{{ detail.name - 1 }}"', "8:22: error[type]: content: there is no - for a string"),
         ('content: "{{ detail.items[0] }}"', "8:18: error[sample]: the sample can't be rendered: content: "),
         (
@@ -222,6 +287,12 @@ SAMPLE = "{detail-type: shipped, detail: {orderId: 1, name: Ana, tags: [a], item
 def test_a_field_is_tried_on_the_sample(tmp_path: Path, line: str, expected: str) -> None:
     (found,) = problems(tmp_path, a=with_sample(SAMPLE, line))
     assert found.startswith(f"a.yaml:{expected}")
+
+
+def test_an_audience_is_tried_on_the_sample(tmp_path: Path) -> None:
+    text = with_sample(SAMPLE, "content: x", 'targetClientIds: "{{ detail.none }}"')
+    (found,) = problems(tmp_path, a=text)
+    assert found.startswith("a.yaml:9:26: error[type]: the sample does not fit: targetClientIds is null, ")
 
 
 def test_the_sample_of_one_detail_type_says_nothing_of_others(tmp_path: Path) -> None:
@@ -263,3 +334,43 @@ def test_all_fields_are_computed_of_the_event(tmp_path: Path) -> None:
         "variants": {"de": {"content": "Stufe 3"}},
     }
     assert rendered.ttl == 180
+
+
+def test_all_mistakes_of_a_field_are_told_at_their_places(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        a=with_sample(
+            SAMPLE,
+            "content: >-",
+            "  {{ detail.nme }} or",
+            "  {{ detail.orderId }} or {{ detail.nam }}",
+            'tags: ["{{ x }}", ok, "\\u00e9 {{ y }}"]',
+            "priority: {cases: [{when: a, use: top}, {default: '{{ b }}'}]}",
+        ),
+    )
+    assert [one.split(": ")[0] + " " + one.split("error[")[1].split("]")[0] for one in found] == [
+        "a.yaml:9:21 unknown-field",
+        "a.yaml:10:45 unknown-field",
+        "a.yaml:11:20 unknown-name",
+        "a.yaml:11:42 unknown-name",
+        "a.yaml:12:35 unknown-name",
+        "a.yaml:12:43 value",
+        "a.yaml:12:63 unknown-name",
+    ]
+
+
+def test_all_fields_that_do_not_fit_the_sample_are_told(tmp_path: Path) -> None:
+    lines = (
+        "content: '{{ detail.items[0] }}'",
+        "title: '{{ detail.none }}!'",
+        "priority: top",
+        "icon: '{{ detail.orderId }}'",
+        "tags: ['{{ detail.name }}']",
+    )
+    found = problems(tmp_path, a=with_sample(SAMPLE, *lines))
+    assert [one.split("error[")[0] + one.split("error[")[1].split("]")[0] for one in found] == [
+        "a.yaml:8:18: sample",
+        "a.yaml:9:16: sample",
+        "a.yaml:10:19: value",
+        "a.yaml:11:15: type",
+    ]

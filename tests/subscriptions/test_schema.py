@@ -75,6 +75,7 @@ GOOD = {
         "metadata: '{{ detail.m }}', ttl: '{{ detail.ttl }}', title: '{{ detail.a }} {{ detail.b }}'"
     ),
     "spans": user("ttl: 1h30m, deliverAfter: 1.5s"),
+    "days": user("ttl: 30d, deliverAfter: 1.5d12h"),
     "no span": user("ttl: '0', deliverAfter: 0"),
     "locales": user("title: { en: Hello, pt-BR: Olá, DE: '{{ detail.de }}' }"),
     "cases": user(
@@ -142,6 +143,10 @@ BAD = {
     "a key of a template": user("colour: red"),
     "a list for a text": user("title: [a]"),
     "a text for a list": user("tags: a"),
+    "a number for a tag": user("tags: [a, 1]"),
+    "no text": file(template="{ targetType: user, userId: ana, content: '' }"),
+    "no text for a locale": file(template="{ targetType: user, userId: ana, content: { en: '' } }"),
+    "days behind hours": user("ttl: 1h30d"),
     "a text for a map": user("metadata: a"),
     "nothing for a text": user("title: null"),
     "a bool for an id": user("senderId: true"),

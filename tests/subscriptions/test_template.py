@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kxmsg.model.envelope import MAX_PAYLOAD
 from kxmsg.model.target import BROADCAST, Target
 from kxmsg.rendering import RenderError, compile_fields
 from kxmsg.subscriptions.fields import FIELDS
+from kxmsg.subscriptions.limits import MAX_RENDERED
 from kxmsg.subscriptions.template import Defaults, Rendered, Template
 from tests.subscriptions.compiling import EVENT, compiled, made, with_template
 
@@ -82,6 +84,70 @@ def test_a_broadcast_is_everybodys_or_some_clients() -> None:
     assert render("broadcast", {"tenantId": "acme"}).places == (("*", BROADCAST),)
     some = render("broadcast", {}, targetClientIds=["a", "b", "a"]).places
     assert some == (("a", Target("client", "a")), ("b", Target("client", "b")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("client", "targetUserIds"), ("broadcast", "targetClientIds")], ids=["client", "broadcast"]
+)
+@pytest.mark.parametrize(
+    "audience",
+    [
+        "{{ detail.x }}",
+        {"cases": [{"when": "false", "use": ["a"]}]},
+        {"cases": [{"when": "true", "use": "{{ null }}"}]},
+    ],
+    ids=["null", "no case", "a case of null"],
+)
+def test_an_audience_that_is_null_is_poison_and_not_everybody(kind: str, name: str, audience: Any) -> None:
+    with pytest.raises(RenderError, match=rf"^t: {name} is null, .*\[\] for nobody"):
+        render(kind, {"x": None}, clientId="acme", **{name: audience})
+    assert render(kind, {"x": []}, DEFAULTS, clientId="acme", **{name: "{{ detail.x }}"}).places == ()
+
+
+@pytest.mark.parametrize("content", [None, "", {}, {"en": "a", "de": ""}])
+def test_a_text_that_is_null_or_empty_is_poison(content: Any) -> None:
+    with pytest.raises(RenderError, match=r"^t: content\b"):
+        render("broadcast", {"x": content}, content="{{ detail.x }}")
+
+
+@pytest.mark.parametrize("tags", [[1], [None], [{"a": 1}], ["a", True]])
+def test_tags_that_are_no_texts_are_poison(tags: Any) -> None:
+    with pytest.raises(RenderError, match=r"^t: tags must be texts, not "):
+        render("broadcast", {"x": tags}, tags="{{ detail.x }}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "fields"),
+    [
+        ("user", {"tenantId": "*"}, {}),
+        ("channel", {"clientId": "*"}, {}),
+        ("user", {"of": "*"}, {"tenantId": "{{ detail.of }}"}),
+        ("client", {"of": "*"}, {"tenantId": "{{ detail.of }}"}),
+        ("client", {"of": "*"}, {"clientId": "{{ detail.of }}"}),
+        ("broadcast", {"of": ["acme", "*"]}, {"targetClientIds": "{{ detail.of }}"}),
+    ],
+)
+def test_the_tenant_of_everybody_is_nobodys_own(kind: str, detail: dict[str, Any], fields: dict[str, Any]) -> None:
+    ids = {"userId": "ana", "clientId": "acme", "channelId": "desk"}
+    with pytest.raises(RenderError, match=r"may not be '\*', which stands for everybody"):
+        render(kind, detail, DEFAULTS, **{**ids, **fields})
+
+
+def test_what_is_told_of_a_broadcast_may_be_answered() -> None:
+    """Its events name the tenant of everybody."""
+    assert render("broadcast", {"tenantId": "*"}).places == (("*", BROADCAST),)
+    assert render("client", {"tenantId": "*"}, clientId="ops").places == (("ops", Target("client", "ops")),)
+    assert render("user", {"tenantId": "*"}, userId="ana", tenantId="ops").places == (("ops", Target("user", "ana")),)
+
+
+def test_more_than_readers_can_take_is_poison() -> None:
+    with pytest.raises(
+        RenderError, match=rf"^t: gives \d+ bytes, most of them in title, .* {MAX_PAYLOAD}; make it short"
+    ):
+        render("broadcast", {"x": "x" * MAX_PAYLOAD}, title="{{ detail.x }}")
+    users = [f"u{number}" for number in range(MAX_RENDERED // 80_000 + 1)]
+    with pytest.raises(RenderError, match=rf"^t: gives {len(users)} entries of 800\d\d bytes"):
+        render("client", {"x": "x" * 80_000, "to": users}, clientId="a", content="{{ detail.x }}", targetUserIds=users)
 
 
 json = st.recursive(

@@ -219,7 +219,7 @@ def test_a_date_as_a_key_is_one_mistake() -> None:
 def test_keys_that_are_no_texts_are_told() -> None:
     _, found = read("5: a\n~: b\n? [c]\n: d\n1.5: e\ntrue: f\n? {g: h}\n")
     assert [problem.partition(" not ")[2] for problem in found] == [
-        *("5; quote it", "None; quote it", "['c']; quote it", "1.5; quote it", "True; quote it", "{'g': 'h'}; quote it")
+        *("5; quote it", "null; quote it", "['c']; quote it", "1.5; quote it", "true; quote it", "{'g': 'h'}; quote it")
     ]
 
 

@@ -292,13 +292,17 @@ def test_a_queue_that_does_not_take_what_is_due_gets_it_later(
     schedule(scenario, settings)
 
 
-def test_a_shard_that_fails_holds_up_no_other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hangs", [False, True], ids=["fails", "hangs"])
+def test_a_shard_that_fails_or_hangs_holds_up_no_other(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
     async def scenario(apps: list[App]) -> None:
         app = apps[0]
         lease = app.due.lease
 
         async def failing(shard: int, owner: str) -> bool:
             if shard == 0:
+                await asyncio.sleep(10 if hangs else 0)
                 raise Transient("down")
             return await lease(shard, owner)
 

@@ -13,16 +13,18 @@ import structlog
 import uvloop
 
 from tests.aws import emulator as ministack
+from tests.aws.chaos.fates import CHANCE
 from tests.aws.chaos.load import Load
 from tests.aws.chaos.promises import broken, most_calls
 from tests.aws.chaos.proxy import between
-from tests.aws.chaos.run import Run, provision, run
+from tests.aws.chaos.run import Run, onlooker, provision, run
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.aws.chaos", description=__doc__)
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--chance", type=float, default=CHANCE, help="that a call fails; 0 to compare with")
     parser.add_argument("--sdk", action="store_true", help="all calls through the SDK instead of the fast wire")
     parser.add_argument("--log", default="CRITICAL", help="least severe level that is logged")
     asked = parser.parse_args()
@@ -40,9 +42,9 @@ def main() -> None:
 
 async def _run(folder: Path, upstream: str, asked: argparse.Namespace) -> Run:
     settings = (await provision(folder)).model_copy(update={"fast_wire": not asked.sdk})
-    async with between(asked.seed, upstream) as proxy:
+    async with onlooker(settings) as looking, between(asked.seed, upstream, asked.chance) as proxy:
         os.environ["AWS_ENDPOINT_URL"] = proxy.url
-        return await run(settings, proxy, Load(asked.messages, asked.seed))
+        return await run(settings, proxy, Load(asked.messages, asked.seed), looking)
 
 
 def _report(done: Run) -> str:
@@ -53,8 +55,8 @@ def _report(done: Run) -> str:
         by_fate[fate.value] += count
     lines = [
         f"{done.load.count} messages in {done.seconds:.1f} s, {len(done.load.unclear)} puts unclear",
-        f"drain {done.drain_seconds:.1f} s, restarts {done.restarts}, redriven {done.redrives}",
-        f"{done.proxy.total()} calls, of at most {most_calls(done):.0f}; fates {dict(by_fate)}",
+        f"drain {done.drain_seconds:.1f} s, restarts {done.restarts}, dead letters {len(done.letters)}",
+        f"{done.proxy.total} calls, of at most {most_calls(done):.0f}; fates {dict(by_fate)}",
         *(f"  {count:6} {name}" for name, count in by_call.most_common()),
         *(f"  dead: {count:4} {name}" for name, count in done.dead.most_common()),
         f"still connected: {sorted(done.connected)}",

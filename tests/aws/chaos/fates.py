@@ -37,10 +37,10 @@ class Call:
     operation: str
 
 
-def draw(seed: int, call: Call, number: int) -> Fate:
+def draw(seed: int, call: Call, number: int, chance: float = CHANCE) -> Fate:
     """The fate of the n-th call of an operation: the same in every run, whatever else is called meanwhile."""
     rng = random.Random(f"{seed}/{call.service}/{call.operation}/{number}")
-    return rng.choice(_FAILURES) if rng.random() < CHANCE else Fate.PASS
+    return rng.choice(_FAILURES) if rng.random() < chance else Fate.PASS
 
 
 @dataclass(frozen=True, slots=True)

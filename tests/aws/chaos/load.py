@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from kxmsg.bootstrap import App
 from kxmsg.errors import BackendError
+from kxmsg.model.envelope import Ordering
 from kxmsg.model.event import Event
 from kxmsg.model.target import BROADCAST, EVERYBODY, Target
 from kxmsg.transport import put_all
@@ -90,7 +91,7 @@ class Load:
         """One line after the other, each again until it was accepted: the same, by the sender's own id for it."""
         for number in numbers:
             rng = random.Random(f"{self.seed}/{number}")
-            ordering = "standard" if rng.random() < 0.1 else "fifo"
+            ordering: Ordering = "standard" if rng.random() < 0.1 else "fifo"
             mark = f"m-{number}-0"
             while True:
                 try:

@@ -13,9 +13,9 @@ from urllib.parse import unquote
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
 
-from tests.aws.chaos.fates import Call, Fate, draw, refusal
+from tests.aws.chaos.fates import CHANCE, Call, Fate, draw, refusal
 
-LONGEST_HANG: Final = 1.5
+LONGEST_HANG: Final = 1.0
 """Seconds after which a hanging connection is cut: a poll, for which a caller waits 25 s, would last too long."""
 
 _ACTION: Final = re.compile(rb"(?:^|&)Action=(\w+)")
@@ -26,10 +26,14 @@ _HOP_BY_HOP: Final = frozenset(("connection", "keep-alive", "transfer-encoding",
 
 @dataclass(slots=True)
 class Proxy:
-    """``seed`` decides on fates while ``on``. ``calls`` counts by call and fate, ``frames`` keeps what was pushed."""
+    """``seed`` and ``chance`` decide on fates while ``on``.
+
+    ``calls`` counts by call and fate, ``frames`` keeps what was pushed to each connection.
+    """
 
     seed: int
     upstream: str
+    chance: float = CHANCE
     url: str = ""
     on: bool = False
     calls: Counter[tuple[Call, Fate]] = field(default_factory=Counter)
@@ -41,21 +45,20 @@ class Proxy:
         fate = Fate.PASS
         if self.on:
             self._numbers[call] += 1
-            fate = draw(self.seed, call, self._numbers[call])
+            fate = draw(self.seed, call, self._numbers[call], self.chance)
             self.calls[call, fate] += 1
         return fate
 
-    def total(self, *operations: str) -> int:
-        """Calls so far; of these operations, if any is named."""
-        return sum(
-            count for (call, _), count in self.calls.items() if not operations or call.operation in operations
-        )
+    @property
+    def total(self) -> int:
+        """Calls so far."""
+        return self.calls.total()
 
 
 @asynccontextmanager
-async def between(seed: int, upstream: str) -> AsyncIterator[Proxy]:
+async def between(seed: int, upstream: str, chance: float = CHANCE) -> AsyncIterator[Proxy]:
     """A proxy to ``upstream``, on a port of its own, while inside."""
-    proxy = Proxy(seed, upstream)
+    proxy = Proxy(seed, upstream, chance)
     connector = TCPConnector(limit=0, keepalive_timeout=60)
     async with ClientSession(
         connector=connector, timeout=ClientTimeout(total=60), auto_decompress=False, cookie_jar=DummyCookieJar()
@@ -114,7 +117,8 @@ async def _execute(
     proxy: Proxy, session: ClientSession, request: web.Request, body: bytes
 ) -> tuple[int, dict[str, str], bytes]:
     if pushed := _CONNECTION.match(request.path):  # which the emulator doesn't know
-        proxy.frames.setdefault(unquote(pushed[1]), []).append(body)
+        if request.method == "POST":
+            proxy.frames.setdefault(unquote(pushed[1]), []).append(body)
         return 200, {}, b""
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
     url = proxy.upstream + request.raw_path

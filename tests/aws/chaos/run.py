@@ -19,16 +19,15 @@ from kxmsg.aws.provision import Provisioner
 from kxmsg.bootstrap import App, open_app
 from kxmsg.cli.serve import find_worker
 from kxmsg.errors import BackendError, StartError
-from kxmsg.keys import due_key, outbox_key
+from kxmsg.keys import due_key
 from kxmsg.model.connection import Place
 from kxmsg.model.envelope import Entry
 from kxmsg.model.target import BROADCAST, EVERYBODY, Target
 from kxmsg.ports import Delivery, Query, Queue
 from kxmsg.runtime.deadletter import redrive
 from kxmsg.settings import Settings
-from kxmsg.storage import due, outbox
+from kxmsg.storage import due
 from kxmsg.subscriptions import load
-from kxmsg.topology import CHANNELS as CHANNEL_TABLE
 from kxmsg.topology import SCHEDULE, bus_rules
 from kxmsg.topology import TOPOLOGY as PRODUCT
 from kxmsg.worker import Worker
@@ -37,7 +36,7 @@ from tests.aws.chaos.proxy import Proxy
 from tests.product import CONFIG, caller, connection
 
 VISIBILITY: Final = 2.0
-CALL_TIMEOUT: Final = 1.0
+CALL_TIMEOUT: Final = 0.7
 STOP_TIMEOUT: Final = 8.0
 PATIENCE: Final = 120.0
 """Seconds from the last message's acceptance until all must be at rest."""
@@ -48,25 +47,35 @@ LETTER_VISIBILITY: Final = 3.0
 TOPOLOGY: Final = replace(PRODUCT, queues=tuple(replace(spec, max_receives=3) for spec in PRODUCT.queues))
 """Messages are given up after 3 receives instead of 10, so that there are dead letters."""
 
+PATH: Final = (
+    *(name for spec in TOPOLOGY.queues[:2] for name in (spec.name, spec.dlq)),
+    SCHEDULE,
+    *(name for spec in TOPOLOGY.queues[2:] for name in (spec.name, spec.dlq)),
+)
+"""The places where a message may be, in their order: rendered, it may wait in the schedule."""
+
 ECHOES: Final = Path(__file__).with_name("config")
 GATEWAY: Final = "local"
 
 
 @dataclass(slots=True)
 class Run:
-    """What happened. ``buried`` has the marks of ordered messages that came back as dead letters."""
+    """What happened. ``dead`` counts dead letters by queue and reason, ``letters`` has their ids.
+
+    ``buried`` has the marks of ordered messages among them.
+    """
 
     load: Load
     proxy: Proxy
     dead: Counter[str] = field(default_factory=Counter)
+    letters: set[str] = field(default_factory=set)
     buried: set[str] = field(default_factory=set)
-    redrives: int = 0
     restarts: int = 0
     drain_seconds: float = 0.0
     seconds: float = 0.0
     stored: dict[str, list[Entry]] = field(default_factory=dict)
     heads: dict[str, int] = field(default_factory=dict)
-    depths: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
     connected: set[str] = field(default_factory=set)
 
 
@@ -95,13 +104,20 @@ async def provision(folder: Path) -> Settings:
     )
 
 
-async def run(settings: Settings, proxy: Proxy, load: Load) -> Run:
-    """Everything, from the start to the check; the environment leads to the proxy."""
-    run = Run(load, proxy)
+@asynccontextmanager
+async def onlooker(settings: Settings) -> AsyncIterator[App]:
+    """An app to look with, on what the environment leads to now: the emulator itself."""
     async with open_app(settings, TOPOLOGY) as app:
-        await app.check(spec.name for spec in TOPOLOGY.queues)
+        await app.check(spec.name for spec in TOPOLOGY.queues)  # asks for every endpoint, and so remembers it
+        yield app
+
+
+async def run(settings: Settings, proxy: Proxy, load: Load, onlooker: App) -> Run:
+    """Everything, from the start to the check; the environment leads to the proxy, ``onlooker`` does not."""
+    run = Run(load, proxy)
+    await _populate(onlooker)
+    async with open_app(settings, TOPOLOGY) as app:
         app.gateway = app.backend.gateways({GATEWAY: proxy.url})
-        await _populate(app)
         proxy.on = True
         started = time.monotonic()
         async with asyncio.TaskGroup() as group:
@@ -114,11 +130,9 @@ async def run(settings: Settings, proxy: Proxy, load: Load) -> Run:
                 await loading
                 with suppress(TimeoutError):  # then what is left is told
                     async with asyncio.timeout(PATIENCE):
-                        while not await _at_rest(app, run):  # noqa: ASYNC110 - nobody can tell when that is
-                            await asyncio.sleep(0.5)
+                        await _settle(app, onlooker, run)
                 run.seconds = time.monotonic() - started
-        proxy.on = False
-        await _look(app, run)
+    await _look(onlooker, run)
     return run
 
 
@@ -166,6 +180,9 @@ class _Letters:
     async def receive(self, limit: int, *, wait: float, visibility: float) -> list[Delivery]:
         taken = await self._queue.receive(limit, wait=wait, visibility=LETTER_VISIBILITY)
         for letter in taken:
+            if letter.id in self._run.letters:
+                continue  # taken before, when the answer or its deletion was lost
+            self._run.letters.add(letter.id)
             self._run.dead[f"{self._queue.name}: {letter.attributes.get('reason', 'the broker')[:60]}"] += 1
             if self._queue.fifo:
                 self._run.buried |= {mark_in(part) for part in letter.body.decode().split('"content"')[1:]}
@@ -175,37 +192,36 @@ class _Letters:
         return getattr(self._queue, name)
 
 
-async def _at_rest(app: App, run: Run) -> bool:
-    """Whether nothing is on its way. What was dead-lettered goes back."""
-    try:
-        for moved in await asyncio.gather(
-            *(redrive(_Letters(app.queue(spec.dlq), run), app.queue(spec.name)) for spec in TOPOLOGY.queues)
-        ):
-            run.redrives += moved.moved
-        return not sum((await _depths(app)).values()) and not await _owed(app)
-    except BackendError:
-        return False
+async def _settle(app: App, onlooker: App, run: Run) -> None:
+    """Until nothing is on its way. What was dead-lettered goes back.
+
+    Twice in a row nothing, since what passed behind the first look, an echo, only passes once.
+    """
+    while await _on_the_way(onlooker) or await _on_the_way(onlooker):
+        redrives = [redrive(_Letters(app.queue(spec.dlq), run), app.queue(spec.name)) for spec in TOPOLOGY.queues]
+        outcomes = await asyncio.gather(*redrives, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, BackendError):
+                raise outcome
+        await asyncio.sleep(0.2)
 
 
-async def _depths(app: App) -> dict[str, int]:
-    names = [name for spec in TOPOLOGY.queues for name in (spec.name, spec.dlq)]
-    depths = await asyncio.gather(*(app.queue(name).depth() for name in names))
-    return {name: at.visible + at.in_flight + at.delayed for name, at in zip(names, depths, strict=True)}
-
-
-async def _owed(app: App) -> int:
-    """What is due later, and events that are owed to the bus."""
-    waiting = [app.tables.query(SCHEDULE, Query(due_key(shard), consistent=True)) for shard in range(due.SHARDS)]
-    owed = [
-        app.tables.query(CHANNEL_TABLE, Query(outbox_key(shard), consistent=True)) for shard in range(outbox.SHARDS)
-    ]
-    return sum(len(page.items) for page in await asyncio.gather(*waiting, *owed))
+async def _on_the_way(onlooker: App) -> dict[str, int]:
+    """How much there is of what has not arrived, by place; in the order of the path, so that nothing slips by."""
+    found: dict[str, int] = {}
+    for name in PATH:
+        if name == SCHEDULE:
+            shards = [Query(due_key(shard), consistent=True) for shard in range(due.SHARDS)]
+            pages = await asyncio.gather(*(onlooker.tables.query(SCHEDULE, shard) for shard in shards))
+            found[name] = sum(len(page.items) for page in pages)
+        else:
+            depth = await onlooker.queue(name).depth()
+            found[name] = depth.visible + depth.in_flight + depth.delayed
+    return {name: count for name, count in found.items() if count}
 
 
 async def _look(app: App, run: Run) -> None:
-    run.depths = {name: depth for name, depth in (await _depths(app)).items() if depth}
-    if owed := await _owed(app):
-        run.depths["due or owed"] = owed
+    run.left = await _on_the_way(app)
     for name, (tenant, target) in LOGS.items():
         run.stored[name] = await app.logs.read(tenant, target, limit=100_000)
         run.heads[name] = (await app.logs.head(tenant, target)).seq
