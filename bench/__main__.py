@@ -4,9 +4,13 @@ import asyncio
 import gc
 import os
 import platform
+import sys
 import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from math import isnan
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
@@ -31,30 +35,47 @@ FANS = ((1, 4000), (100, 400), (1000, 60))
 """Recipients of each event, and events."""
 
 
-async def main() -> None:
-    lines = [
-        "# Results",
-        "",
-        f"Made by `make bench` on {time.strftime('%Y-%m-%d')}: {_machine()}, Python {platform.python_version()}.",
-        "One process per line of `Procfile`; the load generator and its clients run on the same cores, and CPU time is",
-        "of all processes together, the load generator included.",
-    ]
-    lines += await _paths("full")
-    lines += await _paths("normal")
-    lines += ["", "## Matching: events a second of CPU, beside moto's matcher", "", *matching()]
-    rendering = [*notification(), *expressions()]
-    lines += ["", "## Rendering: microseconds", "", "| what | µs |", "|---|---|"]
-    lines += [f"| {name.replace('|', '&#124;')} | {_microseconds(spent)} |" for name, spent in rendering]
-    lines += ["", f"Compiling the notification takes {compilation():.2f} ms."]
-    lines += await _aws()
-    RESULTS.write_text("\n".join(lines) + "\n")
+HEAD = """# Results
+
+Made by `make bench`; `python -m bench SECTION…` makes some anew. Of the whole path: one process per line of `Procfile`;
+the load generator and its clients run on the same cores, and CPU time is of all processes together, the load
+generator included."""
+
+
+async def main(chosen: Sequence[str]) -> None:
+    """Measure these sections, or all; the others stay as they are."""
+    unknown = set(chosen) - set(SECTIONS)
+    if unknown:
+        raise SystemExit(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    texts = _known() if chosen and RESULTS.exists() else {}
+    for name in chosen or SECTIONS:
+        title, measure = SECTIONS[name]
+        lines = [f"## {title}", "", f"{time.strftime('%Y-%m-%d')}, {_machine()}, Python {platform.python_version()}."]
+        lines += ["", *await measure()]
+        _say(lines)
+        texts[title] = "\n".join(lines).rstrip()
+    order = [title for title, _ in SECTIONS.values()]
+    RESULTS.write_text("\n\n".join([HEAD, *(texts[title] for title in order if title in texts)]) + "\n")
+
+
+def _known() -> dict[str, str]:
+    """The sections of the last run, by title."""
+    parts = ("\n" + RESULTS.read_text()).split("\n## ")[1:]
+    return {part.partition("\n")[0]: f"## {part}".rstrip() for part in parts}
+
+
+async def _matching() -> list[str]:
+    return matching()
+
+
+async def _rendering() -> list[str]:
+    rows = [*notification(), *expressions()]
+    lines = [f"| {name.replace('|', '&#124;')} | {_microseconds(spent)} |" for name, spent in rows]
+    return ["| what | µs |", "|---|---|", *lines, "", f"Compiling the notification takes {compilation():.2f} ms."]
 
 
 async def _aws() -> list[str]:
-    lines = [
-        "",
-        "## AWS: what calls cost",
-        "",
+    return [
         "CPU time of the client's process alone, which has one thread, against a trivial local responder in another.",
         f"Medians of {REPEATS} runs that take turns. `kxmsg, over aiobotocore` is with the fast wire turned off.",
         "",
@@ -76,15 +97,11 @@ async def _aws() -> list[str]:
         "",
         *await requests(),
     ]
-    _say(lines)
-    return lines
 
 
 async def _paths(durability: str) -> list[str]:
-    mode = {"full": "survives power loss (`full`, the default)", "normal": "survives crashes of processes (`normal`)"}
     async with running(durability) as stack:
-        lines = ["", f"## Durability: {mode[durability]}", ""]
-        lines += await _idle(stack)
+        lines = await _idle(stack)
         users = [(f"user-{number}", "acme") for number in range(USERS)]
         await burst(stack, "user", users, 1000, 1)
         whole = await burst(stack, "user", users, EVENTS, 1)
@@ -109,7 +126,6 @@ async def _paths(durability: str) -> list[str]:
                 f"| {fan} | {result.frames / result.seconds:,.0f} | {sum(result.cpu.values()):.1f} "
                 f"| {plain.frames / plain.seconds:,.0f} | {plain.cpu:.1f} |"
             )
-    _say(lines)
     return lines
 
 
@@ -151,6 +167,16 @@ def _say(lines: list[str]) -> None:
     print("\n".join(lines))
 
 
+SECTIONS: Final[Mapping[str, tuple[str, Callable[[], Awaitable[list[str]]]]]] = {
+    "full": ("Durability: survives power loss (`full`, the default)", partial(_paths, "full")),
+    "normal": ("Durability: survives crashes of processes (`normal`)", partial(_paths, "normal")),
+    "matching": ("Matching: events a second of CPU, beside moto's matcher", _matching),
+    "rendering": ("Rendering: microseconds", _rendering),
+    "aws": ("AWS: what calls cost", _aws),
+}
+"""Title and measurement of each."""
+
+
 if __name__ == "__main__":
     gc.freeze()  # a full collection of the load generator would be told as latency
-    uvloop.run(main())
+    uvloop.run(main(sys.argv[1:]))
