@@ -44,7 +44,7 @@ def posts(bundle: Bundle, subscribers: Sequence[Subscriber], encode: Encode) -> 
 
 def _posts(bundle: Bundle, entry: Entry, groups: _Groups, encode: Encode) -> Iterable[Post]:
     frames: dict[tuple[str, str | None], bytes] = {}
-    origin = entry.envelope.origin
+    origin = bundle.change.origin if bundle.change else entry.envelope.origin
     for (gateway, codec, locale), connections in groups.items():
         wanted = [c for c in connections if c != origin] if origin is not None else connections
         if not wanted:

@@ -14,26 +14,47 @@ from kxmsg.embedded.backend import EmbeddedBackend
 from kxmsg.errors import StartError
 from kxmsg.model.envelope import Ordering
 from kxmsg.ports import BlobStore, Clock, ConnectionGateway, EventBus, Key, Queue, Tables, Topic
+from kxmsg.services.amender import Amender
 from kxmsg.services.announcer import Announcer
-from kxmsg.services.channels import ChannelService
+from kxmsg.services.channels import (
+    ChannelDeletion,
+    ChannelLookup,
+    ChannelService,
+    LeadDesk,
+    Membership,
+    Permissions,
+)
+from kxmsg.services.channels.changes import Changes
+from kxmsg.services.channels.following import Following
 from kxmsg.services.delivery import Delivery
 from kxmsg.services.entrance import Entrance
 from kxmsg.services.gateways import Gateways
+from kxmsg.services.history import History
 from kxmsg.services.inbox import Inbox
+from kxmsg.services.messages import Messages
+from kxmsg.services.notifications import Notifications
+from kxmsg.services.notifier import Notifier
 from kxmsg.services.recorder import Recorder
+from kxmsg.services.signals import Signals
 from kxmsg.settings import Settings
 from kxmsg.sigv4 import Credentials
+from kxmsg.storage.bots import Bots
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.connections import Connections
 from kxmsg.storage.directory import Directory
 from kxmsg.storage.due import Due
+from kxmsg.storage.idempotency import Idempotency
 from kxmsg.storage.logs import Logs
+from kxmsg.storage.marks import Marks
 from kxmsg.storage.once import Once
 from kxmsg.storage.outbox import Outbox
+from kxmsg.storage.purge import Purge
+from kxmsg.storage.read_cursors import ReadCursors
+from kxmsg.storage.sets import Sets
 from kxmsg.storage.windows import Digests, Throttles
 from kxmsg.subscriptions import Catalogue, Defaults, load
 from kxmsg.telemetry import SystemClock
-from kxmsg.topology import OUTBOUND, OUTBOUND_FIFO, SEQUENCE, STORAGE, TOPOLOGY, Rule, Topology, bus_rules
+from kxmsg.topology import LOGS, OUTBOUND, OUTBOUND_FIFO, SEQUENCE, STORAGE, TOPOLOGY, Rule, Topology, bus_rules
 
 if TYPE_CHECKING:
     from kxmsg.aws.backend import AwsBackend
@@ -232,13 +253,41 @@ class App:
         return Outbox(self.tables, self.bus, self.clock)
 
     @cached_property
+    def log_outbox(self) -> Outbox:
+        """The outbox of what changes in logs."""
+        return Outbox(self.tables, self.bus, self.clock, LOGS)
+
+    @cached_property
+    def amender(self) -> Amender:
+        topics: dict[Ordering, Topic] = {"fifo": self.topic(OUTBOUND_FIFO), "standard": self.topic(OUTBOUND)}
+        return Amender(self.logs, topics, self.log_outbox)
+
+    @cached_property
     def entrances(self) -> dict[Ordering, Queue]:
         """Where envelopes enter to be numbered."""
         return {"fifo": self.queue(SEQUENCE), "standard": self.queue(STORAGE)}
 
     @cached_property
+    def idempotency(self) -> Idempotency:
+        return Idempotency(self.tables, self.clock)
+
+    @cached_property
     def entrance(self) -> Entrance:
         return Entrance(self.channels, Once(self.tables, self.clock), self.entrances, self.clock)
+
+    @cached_property
+    def read_cursors(self) -> ReadCursors:
+        return ReadCursors(self.tables, self.clock)
+
+    @cached_property
+    def messages(self) -> Messages:
+        return Messages(
+            self.logs, self.channels, self.read_cursors, self.amender, self.outbox, self.signals, self.clock
+        )
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.logs, self.channels, self.read_cursors, self.secrets.cursor_key())
 
     @cached_property
     def ordered(self) -> Recorder:
@@ -259,8 +308,60 @@ class App:
         return Delivery(self.connections, self.gateway, self.clock)
 
     @cached_property
+    def bots(self) -> Bots:
+        return Bots(self.tables)
+
+    @cached_property
+    def signals(self) -> Signals:
+        return Signals(self.topic(OUTBOUND_FIFO), self.clock)
+
+    @cached_property
+    def sets(self) -> Sets:
+        return Sets(self.tables, self.channels)
+
+    @cached_property
+    def _following(self) -> Following:
+        return Following(self.channels, self.connections)
+
+    @cached_property
+    def _changes(self) -> Changes:
+        return Changes(self.channels, self._following, self.signals, self.outbox, self.clock)
+
+    @cached_property
     def channel_service(self) -> ChannelService:
-        return ChannelService(self.channels, self.logs, self.connections, self.outbox, self.clock)
+        return ChannelService(
+            self.channels,
+            self.sets,
+            self.logs,
+            self._changes,
+            self._following,
+            self.signals,
+            self.outbox,
+            self.bots.random,
+            self.clock,
+        )
+
+    @cached_property
+    def membership(self) -> Membership:
+        return Membership(self.channels, self._changes, self._following, self.clock)
+
+    @cached_property
+    def permissions(self) -> Permissions:
+        key = self.secrets.cursor_key()
+        return Permissions(self.channels, self.channel_service, self._changes, self._following, self.clock, key)
+
+    @cached_property
+    def lead_desk(self) -> LeadDesk:
+        return LeadDesk(self._changes, self.clock)
+
+    @cached_property
+    def channel_lookup(self) -> ChannelLookup:
+        return ChannelLookup(self.channels, self.sets, self.logs, self.secrets.cursor_key())
+
+    @cached_property
+    def channel_deletion(self) -> ChannelDeletion:
+        purge = Purge(self.tables)
+        return ChannelDeletion(self.channels, purge, self._following, self.signals, self.outbox, self.clock)
 
     @cached_property
     def sessions(self) -> "Sessions":
@@ -272,6 +373,7 @@ class App:
             self.channels,
             self.channel_service,
             self.directory,
+            self.marks,
             self.clock,
             self.settings.origins,
         )
@@ -280,11 +382,25 @@ class App:
     def frames(self) -> "Frames":
         from kxmsg.services.sessions import Frames
 
-        return Frames(self.connections, self.logs, self.entrance, self.clock)
+        return Frames(self.connections, self.logs, self.entrance, self.messages, self.clock)
 
     @cached_property
     def inbox(self) -> Inbox:
-        return Inbox(self.logs, self.secrets.cursor_key())
+        return Inbox(self.logs, self.marks, self.secrets.cursor_key())
+
+    @cached_property
+    def marks(self) -> Marks:
+        return Marks(self.tables, self.logs, self.log_outbox, self.clock, self.settings.notification_ttl_days)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        return Notifications(
+            self.inbox, self.marks, self.amender, self.signals, self.bus, self.clock, self.settings.locale
+        )
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        return Notifier(self.entrances["standard"], self.due, self.clock, self.settings.locale)
 
     @property
     def jwks(self) -> Mapping[str, Any] | None:

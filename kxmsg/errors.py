@@ -7,7 +7,7 @@
     ├── StartError             a resource is missing, denied or unreachable       exit status 3
     ├── Refusal                the caller's request can't be served; has a status and a code
     │   ├── InvalidInput 400 · Unauthenticated 401 · Forbidden 403 · NotFound 404
-    │   ├── Conflict 409 · TooLarge 413 · TooMany 429 · Unavailable 503
+    │   ├── Conflict 409 · PreconditionFailed 412 · TooLarge 413 · TooMany 429 · Unavailable 503
     ├── BackendError           a queue, table, topic or store did not do its work
     │   ├── Transient          worth repeating (throttle, time-out, lock, reset)
     │   │   └── StorageFull    repeating helps once there is room again
@@ -43,7 +43,10 @@ class StartError(KxmsgError):
 
 
 class Refusal(KxmsgError):
-    """The request is refused; ``message`` may be shown to the caller as it is."""
+    """The request is refused; ``message`` may be shown to the caller as it is.
+
+    ``details["retryAfter"]``, in seconds, is also answered as ``Retry-After``.
+    """
 
     status = 400
     code = "bad_request"
@@ -73,6 +76,10 @@ class NotFound(Refusal):
 
 class Conflict(Refusal):
     status, code = 409, "conflict"
+
+
+class PreconditionFailed(Refusal):
+    status, code = 412, "precondition_failed"
 
 
 class TooLarge(Refusal):

@@ -20,6 +20,9 @@ RECORD: Final = "RECORD"
 _DIGITS: Final = 12
 """Digits of a number within a sort key: 10¹² entries in one log."""
 
+MAX_NUMBER: Final = 10**_DIGITS - 2
+"""The greatest number of an entry that may be asked for: the one after it still fits a sort key."""
+
 
 def new_id(now: float) -> str:
     """A fresh ULID for ``now`` (epoch seconds)."""
@@ -57,9 +60,34 @@ def entry_sequence(sort_key: str) -> int:
     return int(sort_key[2:])
 
 
+def change_key(revision: int) -> str:
+    """Sort key of the record of a change, within the log's partition; sorts by revision."""
+    return f"C#{revision:0{_DIGITS}d}"
+
+
+def page_key(last: int) -> str:
+    """Sort key of a page of lifetimes, within the log's partition, by its last number."""
+    return f"L#{last:0{_DIGITS}d}"
+
+
 def id_key(tenant: str, ident: str) -> str:
     """Partition of the record that tells where an id is stored."""
     return f"{tenant}#ID#{ident}"
+
+
+def mark_key(tenant: str, user: str) -> str:
+    """Partition of what a user has done with the logs of their inbox; the sort key is a target's, or as below."""
+    return f"{tenant}#MARK#{user}"
+
+
+def times_key(target: Target, page: int) -> str:
+    """Sort key of when a page of a target's entries was read, within the partition of a user's marks."""
+    return f"{target.key}#T#{page}"
+
+
+def cursor_key(tenant: str, user: str) -> str:
+    """Partition of how far a user has read the messages of their inbox's logs; the sort key is the log's target."""
+    return f"{tenant}#CURSOR#{user}"
 
 
 def channel_key(tenant: str, channel: str) -> str:
@@ -77,9 +105,34 @@ def member_key(tenant: str, user: str) -> str:
     return f"{tenant}#MEMBER#{user}"
 
 
+def leads_key(tenant: str) -> str:
+    """Partition, in the index, of the leads that nobody has claimed; sorted by when they came."""
+    return f"{tenant}#LEADS"
+
+
+def set_key(tenant: str, digest: str) -> str:
+    """Partition of the channels with one set of participants, whose hash is ``digest``."""
+    return f"{tenant}#SET#{digest}"
+
+
+def in_set_key(channel: str) -> str:
+    """Sort key of a channel within the partition of its set."""
+    return f"C#{channel}"
+
+
+def one_key(channel_type: str) -> str:
+    """Sort key, within the partition of a set, of the record by which there is one channel of a type."""
+    return f"ONE#{channel_type}"
+
+
 def users_key(tenant: str) -> str:
     """Partition of a tenant's users; the sort key is the user's id."""
     return f"{tenant}#USERS"
+
+
+def bots_key(tenant: str) -> str:
+    """Partition of the users of a tenant that are bots; the sort key is the user's id."""
+    return f"{tenant}#BOTS"
 
 
 def outbox_key(shard: int) -> str:

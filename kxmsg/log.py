@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from kxmsg.errors import CancelReason
+from kxmsg.lifetimes import Lifetimes
 from kxmsg.model.envelope import Entry, Envelope
 
 MAX_ENTRIES: Final = 10
@@ -19,18 +20,27 @@ MAX_ENTRIES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a log stands: ``seq`` is the last number given. An absent log is ``Head()``."""
+    """Where a log stands: ``seq`` is the last number given, ``rev`` counts changes. An absent log is ``Head()``.
+
+    ``at`` is when its last entry was made, in epoch milliseconds; 0 where there is none. ``lives`` tells what of an
+    inbox's log counts, and until when; a channel's has none.
+    """
 
     seq: int = 0
     epoch: str = ""
     deleted: bool = False
+    rev: int = 0
+    at: int = 0
+    lives: Lifetimes = field(default_factory=Lifetimes)
 
     @classmethod
     def of(cls, item: Mapping[str, Any] | None) -> "Head":
         """The head that a table item holds."""
         if item is None:
             return cls()
-        return cls(seq=item["seq"], epoch=item["epoch"], deleted=bool(item.get("deleted")))
+        lives = Lifetimes.of(item) if "runs" in item else Lifetimes()
+        deleted = bool(item.get("deleted"))
+        return cls(item["seq"], item["epoch"], deleted, item.get("rev", 0), item.get("at", 0), lives)
 
     @property
     def exists(self) -> bool:
@@ -72,8 +82,9 @@ class Batch:
         self.waiting = [envelope for envelope in self.waiting if envelope.id not in sequences]
 
     def entries(self) -> tuple[Entry, ...]:
-        """Everything stored, in the order of the numbers."""
-        return tuple(sorted(self.stored.values(), key=lambda entry: entry.sequence))
+        """Everything stored and not deleted since, in the order of the numbers."""
+        there = [entry for entry in self.stored.values() if entry.deleted_at is None]
+        return tuple(sorted(there, key=lambda entry: entry.sequence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +101,8 @@ class Refused:
 
 
 def refused(reasons: Sequence[CancelReason], entries: Sequence[Entry], head: Head) -> Refused:
-    """Read the reasons of a cancelled append, whose items were the head, the entries, the ids, in this order."""
-    ids = reasons[1 + len(entries) :]
+    """Read the reasons of a cancelled append, whose first items were the head, the entries, the ids, in this order."""
+    ids = reasons[1 + len(entries) : 1 + 2 * len(entries)]
     found = {
         entry.envelope.id: int(reason.item["seq"])
         for entry, reason in zip(entries, ids, strict=True)

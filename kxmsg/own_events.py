@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kxmsg.keys import derived_id
-from kxmsg.model.channel import Channel
+from kxmsg.model.channel import Channel, ChannelChange, Participant
 from kxmsg.model.envelope import Bundle, Entry
 from kxmsg.model.event import OWN_SOURCE, Event
 from kxmsg.times import iso
@@ -119,25 +119,63 @@ def available_to_many(bundle: Bundle, entry: Entry, tenant: str, count: int) -> 
     return own_event(kind, tenant, entry.envelope.created_at / 1000, [entry.envelope.id, "all"], detail)
 
 
+def notification_read(tenant: str, user: str, ident: str, at: float) -> Event:
+    """``notification.read``."""
+    detail = {"userId": user, "notificationId": ident}
+    return own_event("notification.read", tenant, at, [user, ident, int(at * 1000)], detail)
+
+
+def notifications_read(tenant: str, user: str, count: int, at: float) -> Event:
+    """The one ``notification.read`` that stands for all that were unread, where a user marks all at once."""
+    detail = {"userId": user, "all": True, "count": count}
+    return own_event("notification.read", tenant, at, [user, "all", int(at * 1000)], detail)
+
+
+def message_read(tenant: str, user: str, message: str, channel: str | None, at: float) -> Event:
+    """``message.read``: the user has read up to this message; without a channel, of their inbox."""
+    detail = {"userId": user, "messageId": message, "channelId": channel}
+    return own_event("message.read", tenant, at, [user, message, int(at * 1000)], detail)
+
+
 def channel_created(channel: Channel, at: float) -> list[Event]:
     """``channel.created``, and for a lead ``lead.created`` too."""
-    bot = next((p.user for p in channel.participants if p.role == "bot"), None)
     lead = channel.type == "lead"
     detail = {
         "channelId": channel.id,
         "channelType": channel.type,
-        "leadStatus": "unclaimed" if lead else None,
-        "botEmployeeId": bot,
+        "leadStatus": channel.lead_status,
+        "botEmployeeId": channel.bot,
         "participantCount": len(channel.participants),
     }
     events = [own_event("channel.created", channel.tenant, at, [channel.id], detail)]
     if lead:
-        visitor = {"channelId": channel.id, "botEmployeeId": bot, "visitorInfo": channel.metadata.get("visitorInfo")}
+        info = channel.metadata.get("visitorInfo")
+        visitor = {"channelId": channel.id, "botEmployeeId": channel.bot, "visitorInfo": info}
         events.append(own_event("lead.created", channel.tenant, at, [channel.id], visitor))
     return events
 
 
-def channel_joined(tenant: str, channel: str, user: str, role: str, at: float) -> Event:
-    """``user.joined.channel``."""
-    detail = {"channelId": channel, "userId": user, "role": role}
-    return own_event("user.joined.channel", tenant, at, [channel, user, int(at * 1000)], detail)
+def channel_moved(change: ChannelChange, at: float) -> list[Event]:
+    """``user.joined.channel`` and ``user.left.channel`` for each who did."""
+    return [
+        _membership(kind, change.channel, person, at)
+        for kind, people in (("user.joined.channel", change.entered), ("user.left.channel", change.left))
+        for person in people
+    ]
+
+
+def _membership(kind: str, channel: Channel, person: Participant, at: float) -> Event:
+    detail = {"channelId": channel.id, "userId": person.user, "role": person.role}
+    return own_event(kind, channel.tenant, at, [channel.id, person.user, channel.revision], detail)
+
+
+def channel_claimed(channel: Channel, at: float) -> Event:
+    """``channel.claimed``."""
+    detail = {"channelId": channel.id, "claimedBy": channel.claimed_by, "previousStatus": "unclaimed"}
+    return own_event("channel.claimed", channel.tenant, at, [channel.id, channel.revision], detail)
+
+
+def channel_deleted(channel: Channel, at: float) -> Event:
+    """``channel.deleted``."""
+    detail = {"channelId": channel.id, "deletedBy": channel.deleted_by}
+    return own_event("channel.deleted", channel.tenant, at, [channel.id], detail)

@@ -45,6 +45,7 @@ class Action(StrEnum):
     LIST_USERS = auto()
     MANAGE_USERS = auto()
     EXPORT_USER = auto()
+    SET_PREFERENCES = auto()
     OPEN_SUPPORT_CHAT = auto()
     CLOSE_SUPPORT_CHAT = auto()
     MANAGE_SUPPORT = auto()
@@ -94,6 +95,7 @@ _TABLE: Final[dict[Action, tuple[str, tuple[When, ...]]]] = {
     A.LIST_USERS: ("list the tenant's users", (YES, YES, YES, NO, NO, NO)),
     A.MANAGE_USERS: ("change users, erase a user's data", (YES, YES, NO, NO, NO, NO)),
     A.EXPORT_USER: ("export a user's data", (YES, YES, OWN, NO, OWN, OWN)),
+    A.SET_PREFERENCES: ("read and change preferences", (YES, YES, OWN, OWN, OWN, OWN)),
     A.OPEN_SUPPORT_CHAT: ("open a support chat", (YES, YES, YES, NO, YES, YES)),
     A.CLOSE_SUPPORT_CHAT: ("close or reopen a support chat", (YES, YES, PART, NO, OWNER, OWNER)),
     A.MANAGE_SUPPORT: ("list all support chats, assign them", (YES, YES, PART, NO, NO, NO)),

@@ -15,6 +15,9 @@ def _split(value: object) -> object:
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 """A comma-separated list."""
 
+BasePath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$")]
+"""Where a family of routes is found."""
+
 Secrets = Annotated[list[Annotated[SecretStr, Field(min_length=16)]], NoDecode, BeforeValidator(_split)]
 """As :data:`Names`, never shown."""
 
@@ -64,7 +67,24 @@ class Settings(BaseSettings):
     role_claims: Names = Field(default=["roles", "cognito:groups"], description="Claims that list the roles.")
     default_tenant: str = Field("default", description="Tenant of events that name none.")
     locale: str = Field("en", description="Language of readers who name none, as en or pt-BR.")
-    origins: Names = Field(default_factory=list, description="Browser origins allowed to connect; none: any.")
+    origins: Names = Field(
+        default_factory=list, description="Browser origins allowed to call the API and to connect; none: any."
+    )
+
+    notifications_path: BasePath = Field("/notifications", description="Base path of the notification routes.")
+    messages_path: BasePath = Field("/messages", description="Base path of the message routes.")
+    channels_path: BasePath = Field("/channels", description="Base path of the channel routes.")
+    rate_user: float = Field(200, ge=0, description="Requests per second of one user, per API process; 0: any number.")
+    rate_user_burst: int = Field(1000, ge=1, description="Requests that a user may make at once.")
+    rate_tenant: float = Field(2000, ge=0, description="As rate_user, of all users of a tenant together.")
+    rate_tenant_burst: int = Field(10_000, ge=1, description="Requests that a tenant may make at once.")
+    client_metrics: Names = Field(
+        default=["page_load", "connect", "reconnect", "send_to_ack", "send_to_screen", "frame_gap", "error"],
+        description="Names of measurements that clients may report.",
+    )
+    client_tags: Names = Field(
+        default=["platform", "browser", "version"], description="Tags that those may carry; others are dropped."
+    )
 
     notification_ttl_days: int = Field(90, ge=1, description="How long notifications are kept.")
     message_ttl_days: int = Field(90, ge=1, description="How long messages are kept.")

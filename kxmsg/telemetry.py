@@ -40,6 +40,16 @@ AWS_CALLS: Final = Counter(
     "kxmsg_aws_calls_total", "Calls to AWS, each attempt", ["service", "operation", "outcome"], registry=REGISTRY
 )
 FRAMES: Final = Counter("kxmsg_frames_total", "WebSocket frames", ["direction"], registry=REGISTRY)
+CLIENT_COUNT: Final = Counter(
+    "kxmsg_client_events", "What clients counted (POST /metrics)", ["name", "tags"], registry=REGISTRY
+)
+CLIENT_MEASURED: Final = Histogram(
+    "kxmsg_client_measured",
+    "What clients measured (POST /metrics), in seconds or bytes",
+    ["name", "unit", "tags"],
+    buckets=(*_SECONDS, 300, 1000, 10_000, 100_000, 1_000_000, 10_000_000),
+    registry=REGISTRY,
+)
 
 _trace: ContextVar[str | None] = ContextVar("kxmsg_trace", default=None)
 

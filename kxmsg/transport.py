@@ -60,7 +60,7 @@ def bundle_messages(bundle: Bundle) -> list[Outgoing]:
     if first_entry.envelope.trace is not None:
         attributes["traceparent"] = first_entry.envelope.trace
     if bundle.ordering == "fifo":
-        dedup = derived_id(0, bundle.epoch, *(entry.sequence for entry in bundle.entries))
+        dedup = derived_id(0, *bundle.unique)
         return [Outgoing(body, group_id(bundle.tenant, bundle.target), dedup, attributes=attributes)]
     return [Outgoing(body, tenant_group(bundle.tenant), attributes=attributes)]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kxmsg.audience import inbox, posts
 from kxmsg.model.connection import Place, Subscriber
-from kxmsg.model.envelope import Bundle, Entry
+from kxmsg.model.envelope import Bundle, Change, Entry
 from kxmsg.model.notification import VARIANTS, localized
 from kxmsg.model.target import BROADCAST, Target
 from tests.product import DESK, bundle, envelope
@@ -92,3 +92,10 @@ def test_an_inbox_is_ones_own_the_clients_and_everybodys_log() -> None:
         Place("acme", Target("client", "acme")),
         Place("*", BROADCAST),
     )
+
+
+def test_a_change_is_not_shown_to_who_asked_for_it_but_to_who_sent_the_entry() -> None:
+    changed = bundle(DESK, [envelope("m", DESK, origin="sender")], change=Change("deleted", 1, origin="editor"))
+    subscribers = [subscriber("sender"), subscriber("editor"), subscriber("other")]
+    (post,) = posts(changed, subscribers, lambda *_: b"frame")
+    assert list(post.connections) == ["sender", "other"]

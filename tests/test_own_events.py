@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kxmsg import own_events
-from kxmsg.model.channel import Channel, Participant
+from kxmsg.model.channel import Channel, ChannelChange, Participant
 from kxmsg.model.event import OWN_SOURCE, Event
 from kxmsg.model.target import BROADCAST, Target
 from kxmsg.testing.virtual import START
@@ -107,8 +107,9 @@ def test_many_are_told_in_one_event_with_their_count() -> None:
     assert "userId" not in event.detail
 
 
-def channel(kind: Any, *people: Participant) -> Channel:
-    return Channel("C", "acme", kind, iso(START), "ana", participants=people, metadata={"visitorInfo": {"page": "/"}})
+def channel(kind: Any, *people: Participant, **fields: Any) -> Channel:
+    fields = {"metadata": {"visitorInfo": {"page": "/"}}, **fields}
+    return Channel("C", fields.pop("tenant", "acme"), kind, iso(START), "ana", participants=people, **fields)
 
 
 def test_a_new_channel_is_announced() -> None:
@@ -119,7 +120,8 @@ def test_a_new_channel_is_announced() -> None:
 
 def test_a_new_lead_is_announced_as_a_channel_and_as_a_lead() -> None:
     people = Participant("v", "lead", ""), Participant("robo", "bot", "")
-    created, lead = own_events.channel_created(channel("lead", *people), START)
+    made = channel("lead", *people, bot="robo", lead_status="unclaimed")
+    created, lead = own_events.channel_created(made, START)
     assert said(created) == {
         "tenantId": "acme",
         "channelId": "C",
@@ -137,9 +139,52 @@ def test_a_new_lead_is_announced_as_a_channel_and_as_a_lead() -> None:
     }
 
 
+ANA = Participant("ana", "member", "")
+GONE = Participant("bob", "bot", "", is_active=False)
+
+
+def test_who_joined_and_who_left_is_announced_but_no_new_role() -> None:
+    change = ChannelChange(
+        channel("group", ANA), entered=(ANA,), left=(GONE,), renamed=(Participant("c", "admin", ""),)
+    )
+    joined, left = own_events.channel_moved(change, START)
+    assert (joined.detail_type, left.detail_type) == ("user.joined.channel", "user.left.channel")
+    assert said(joined) == {"tenantId": "acme", "channelId": "C", "userId": "ana", "role": "member"}
+    assert said(left) == {"tenantId": "acme", "channelId": "C", "userId": "bob", "role": "bot"}
+
+
+def test_claims_and_deletions_are_announced() -> None:
+    claimed = own_events.channel_claimed(channel("lead", claimed_by="ana"), START)
+    assert claimed.detail_type == "channel.claimed"
+    assert said(claimed) == {
+        "tenantId": "acme",
+        "channelId": "C",
+        "claimedBy": "ana",
+        "previousStatus": "unclaimed",
+    }
+    deleted = own_events.channel_deleted(channel("group", deleted_by="root"), START)
+    assert deleted.detail_type == "channel.deleted"
+    assert said(deleted) == {"tenantId": "acme", "channelId": "C", "deletedBy": "root"}
+
+
 def test_the_same_change_has_the_same_event_id_and_another_another() -> None:
     ids = {
-        own_events.channel_joined(tenant, "C", user, "member", at).detail["eventId"]
-        for tenant, user, at in [("acme", "a", 1.0), ("acme", "a", 1.0), ("acme", "b", 1.0), ("globex", "a", 1.0)]
-    }
-    assert len(ids) == 3
+        own_events.channel_moved(
+            ChannelChange(channel("group", tenant=tenant, revision=revision), entered=(person,)), START
+        )[0].detail["eventId"]
+        for tenant, person, revision in [
+            ("acme", ANA, 1), ("acme", ANA, 1), ("acme", GONE, 1), ("globex", ANA, 1), ("acme", ANA, 2)
+        ]
+    }  # fmt: skip
+    assert len(ids) == 4
+
+
+def test_what_was_read_is_announced_one_by_one_or_all_at_once() -> None:
+    one = own_events.notification_read("acme", "ana", "N", START)
+    assert one.detail_type == "notification.read"
+    assert said(one) == {"tenantId": "acme", "userId": "ana", "notificationId": "N"}
+    every = own_events.notifications_read("acme", "ana", 7, START)
+    assert every.detail_type == "notification.read"
+    assert said(every) == {"tenantId": "acme", "userId": "ana", "all": True, "count": 7}
+    later = own_events.notification_read("acme", "ana", "N", START + 1)
+    assert len({event.detail["eventId"] for event in (one, one, every, later)}) == 3

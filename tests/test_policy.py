@@ -35,6 +35,7 @@ EXPECTED = {
     "list_users": "yyy---",
     "manage_users": "yy----",
     "export_user": "yys-ss",
+    "set_preferences": "yyssss",
     "open_support_chat": "yyy-yy",
     "close_support_chat": "yyp-oo",
     "manage_support": "yyp---",

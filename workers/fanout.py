@@ -49,5 +49,4 @@ async def _deliver(bundles: Sequence[Bundle], shard: int, app: App) -> None:
 def _message(chunk: Chunk) -> Outgoing:
     bundle = chunk.bundle
     group = derived_id(0, group_id(bundle.tenant, bundle.target), chunk.shard)
-    sequences = [entry.sequence for entry in bundle.entries]
-    return Outgoing(encode_chunk(chunk), group, derived_id(0, group, bundle.epoch, *sequences))
+    return Outgoing(encode_chunk(chunk), group, derived_id(0, group, *bundle.unique))

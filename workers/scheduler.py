@@ -100,6 +100,7 @@ async def give_back(app: App) -> None:
 async def publish(context: Context[App]) -> None:
     """Publish events that their writer could not."""
     await context.app.outbox.sweep()
+    await context.app.log_outbox.sweep()
 
 
 @worker.every(60)

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 from fastapi import Request
 
 from kxmsg.services.identity import TokenVerifier
+from kxmsg.settings import Settings
+from kxmsg.storage.idempotency import Idempotency
 
 Check = Callable[[], Awaitable[None]]
 """Raises if what it checks is not ready."""
@@ -15,7 +17,13 @@ class App(Protocol):
     """What the API asks of the composition root."""
 
     @property
+    def settings(self) -> Settings: ...
+
+    @property
     def verifier(self) -> TokenVerifier: ...
+
+    @property
+    def idempotency(self) -> Idempotency: ...
 
     @property
     def gateway_secrets(self) -> Sequence[str]:

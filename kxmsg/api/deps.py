@@ -7,8 +7,10 @@ from fastapi import Depends, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from kxmsg.api.idempotency import claimed_id
 from kxmsg.api.security import Caller as Caller
 from kxmsg.bootstrap import App
+from kxmsg.keys import new_id
 
 MAX_METADATA: Final = 32 * 1024
 """Bytes of an object's metadata, as JSON."""
@@ -40,6 +42,16 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 """What callers attach for themselves."""
 
 Product = Annotated[App, Depends(product)]
+
+
+def _fresh_id(request: Request, who: Caller, app: Product) -> str:
+    # The caller comes first: they have the claim whose id it is.
+    return claimed_id(request) or new_id(app.clock.now())
+
+
+FreshId = Annotated[str, Depends(_fresh_id)]
+"""The id of what a POST makes: the same at every try under one ``Idempotency-Key``, so that a try that ended half-way
+is gone on with, not begun anew."""
 
 Answer = dict[str, Any]
 """A JSON object with ``success: true``."""

@@ -31,7 +31,7 @@ def page(document: Mapping[str, Any], openapi_url: str) -> str:
         for method in _METHODS:
             if operation := operations.get(method):
                 tag = (operation.get("tags") or ["other"])[0]
-                groups.setdefault(tag, []).append("".join(_operation(method, path, operation)))
+                groups.setdefault(tag, []).append("".join(_operation(method, path, operation, document)))
     sections = "".join(f"<h2>{escape(tag)}</h2>{''.join(parts)}" for tag, parts in groups.items())
     schemas = document.get("components", {}).get("schemas", {})
     return (
@@ -42,26 +42,37 @@ def page(document: Mapping[str, Any], openapi_url: str) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Iterator[str]:
+def _operation(method: str, path: str, operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
     yield f"<details><summary><b>{method.upper()}</b><code>{escape(path)}</code> {escape(operation.get('summary', ''))}"
     yield f"</summary><p>{escape(operation.get('description', ''))}</p>"
     if operation.get("security"):
         yield "<p>Needs a bearer token.</p>"
     if parameters := operation.get("parameters"):
         yield "<table><tr><th>Parameter</th><th>In</th><th>Required</th><th>Description</th></tr>"
-        for parameter in parameters:
+        for parameter in (_resolved(one, document) for one in parameters):
             required = "yes" if parameter.get("required") else "no"
             cells = (parameter["name"], parameter["in"], required, parameter.get("description", ""))
             yield f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
         yield "</table>"
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"<p>Body, <code>{escape(kind)}</code>:</p>{_json(content.get('schema', {}))}"
-    for status, response in operation["responses"].items():
+    for status, response in ((status, _resolved(one, document)) for status, one in operation["responses"].items()):
         yield f"<p><b>{escape(str(status))}</b> {escape(response.get('description', ''))}</p>"
         for content in response.get("content", {}).values():
             if schema := content.get("schema"):
                 yield _json(schema)
     yield "</details>"
+
+
+def _resolved(part: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a reference within the document stands for; anything else is itself."""
+    if "$ref" not in part:
+        return part
+    found: Any = document
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    resolved: Mapping[str, Any] = found
+    return resolved
 
 
 def _schema(name: str, schema: Mapping[str, Any]) -> str:

@@ -9,15 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from kxmsg.api.context import correlation_id
-from kxmsg.api.responses import ErrorAnswer, error_response
+from kxmsg.api.idempotency import Replay, on_replay
+from kxmsg.api.responses import error_response
 from kxmsg.errors import InvalidInput, Refusal, Transient, Unauthenticated, Unavailable
 from kxmsg.telemetry import get_logger
-
-RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    "4XX": {"model": ErrorAnswer, "description": "The request is refused."},
-    "5XX": {"model": ErrorAnswer, "description": "The server can't serve it now."},
-}
-"""For OpenAPI. Naming 4XX also keeps FastAPI from describing its own shape of validation errors."""
 
 _CODES: Final = {kind.status: kind.code for kind in Refusal.__subclasses__()}
 
@@ -32,6 +27,8 @@ async def on_refusal(request: Request, error: Refusal) -> Response:
     if isinstance(error, Unauthenticated):
         no_token = error.code == Unauthenticated.code
         headers["WWW-Authenticate"] = "Bearer" if no_token else 'Bearer error="invalid_token"'
+    if "retryAfter" in error.details:
+        headers["Retry-After"] = str(error.details["retryAfter"])
     return _answer(request, error, headers)
 
 
@@ -65,6 +62,7 @@ HANDLERS: Final[dict[int | type[Exception], Callable[[Request, Any], Coroutine[A
     RequestValidationError: on_invalid_request,
     HTTPException: on_http_error,
     Transient: on_transient,
+    Replay: on_replay,
 }
 
 

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 
 from kxmsg.api.context import App, Check, app_of
 from kxmsg.api.responses import JsonResponse
@@ -14,6 +15,12 @@ CHECK_SECONDS: Final = 2.0
 """Time that each readiness check has."""
 
 _log = get_logger(__name__)
+
+
+class KeySet(BaseModel):
+    """A JSON Web Key Set (RFC 7517, section 5)."""
+
+    keys: list[dict[str, Any]]
 
 
 def routes(app: App) -> APIRouter:
@@ -35,7 +42,11 @@ def routes(app: App) -> APIRouter:
 
     if app.jwks is not None:
 
-        @router.get("/.well-known/jwks.json", summary="Keys that local tokens are signed with")
+        @router.get(
+            "/.well-known/jwks.json",
+            summary="Keys that local tokens are signed with",
+            responses={200: {"model": KeySet, "description": "A JSON Web Key Set."}},
+        )
         async def jwks(request: Request) -> JsonResponse:
             return JsonResponse(app_of(request).jwks, headers={"Cache-Control": "public, max-age=300"})
 

@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from kxmsg.api.deps import Answer, Body, Caller, Product
-from kxmsg.times import iso
+from kxmsg.api.deps import Answer, Body, Caller, FreshId, Product
+from kxmsg.api.message_records import accepted_record
+from kxmsg.api.prefer import Accepted
 
 router = APIRouter(tags=["messages"])
 
@@ -20,16 +21,7 @@ class PublishIn(Body):
 
 
 @router.post("/publish", status_code=202, summary="Send a message to a channel")
-async def publish(body: PublishIn, who: Caller, app: Product) -> Answer:
+async def publish(body: PublishIn, who: Caller, app: Product, fresh: FreshId, accepted: Accepted) -> Answer:
     """Accepted means durable; the number comes with the frame."""
-    envelope = await app.entrance.publish(who, body.model_dump(by_alias=True))
-    return {
-        "success": True,
-        "message": {
-            "messageId": envelope.id,
-            "tenantId": envelope.tenant,
-            "targetKey": envelope.target.key,
-            **envelope.payload,
-            "dateReceived": iso(envelope.created_at / 1000),
-        },
-    }
+    envelope = await app.entrance.publish(who, body.model_dump(by_alias=True), ident=fresh)
+    return await accepted.answer("message", accepted_record(envelope), envelope)

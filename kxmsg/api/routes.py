@@ -4,12 +4,28 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from kxmsg.api import channels, events, gateway, notifications, publish
+from kxmsg.api import (
+    channels,
+    events,
+    gateway,
+    messages,
+    metrics,
+    notifications,
+    permissions,
+    posting,
+    publish,
+    takeover,
+)
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     events.router,
     notifications.router,
+    messages.router,
     publish.router,
+    posting.router,
     channels.router,
+    takeover.router,
+    permissions.router,
+    metrics.router,
     gateway.router,
 )

@@ -7,6 +7,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from kxmsg.api.context import app_of
+from kxmsg.api.idempotency import claim
+from kxmsg.api.limits import limits_of
 from kxmsg.errors import Forbidden, Unauthenticated
 from kxmsg.model.principal import Principal
 from kxmsg.telemetry import bind_log
@@ -19,11 +21,17 @@ _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A JWT of
 async def principal(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
-    """The caller, from ``Authorization: Bearer``. Raises :class:`~kxmsg.errors.Unauthenticated`."""
+    """The caller, from ``Authorization: Bearer``, who has requests left and did not make this one before.
+
+    Raises :class:`~kxmsg.errors.Unauthenticated` and :class:`~kxmsg.errors.TooMany`, and as
+    :func:`~kxmsg.api.idempotency.claim`.
+    """
     if credentials is None:
         raise Unauthenticated("send a token: 'Authorization: Bearer …'")
     caller = await app_of(request).verifier.verify(credentials.credentials)
     bind_log(tenant=caller.tenant, user=caller.user)
+    limits_of(request).take(caller)
+    await claim(request, caller)
     return caller
 
 

@@ -63,8 +63,14 @@ USES: Final[Mapping[str, Uses]] = {
     "sequence-processor": Uses(publishes=(OUTBOUND_FIFO,), reads=(CHANNELS,), writes=(LOGS,), events=True),
     "storage-writer": Uses(publishes=(OUTBOUND,), reads=(CHANNELS,), writes=(LOGS,), events=True),
     "fanout": Uses(sends=(FANOUT_CHUNK,), reads=(CHANNELS,), writes=(CONNECTIONS,), events=True, secrets=True),
-    "scheduler": Uses(sends=(SEQUENCE, STORAGE), writes=(SCHEDULE, CHANNELS), events=True),
-    API: Uses(sends=(SEQUENCE, STORAGE), writes=(LOGS, CHANNELS, CONNECTIONS), events=True, secrets=True),
+    "scheduler": Uses(sends=(SEQUENCE, STORAGE), writes=(SCHEDULE, CHANNELS, LOGS), events=True),
+    API: Uses(
+        sends=(SEQUENCE, STORAGE),
+        publishes=(OUTBOUND, OUTBOUND_FIFO),
+        writes=(LOGS, CHANNELS, CONNECTIONS, SCHEDULE),
+        events=True,
+        secrets=True,
+    ),
     GATEWAY: Uses(secrets=True),
 }
 

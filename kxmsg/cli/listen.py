@@ -1,22 +1,15 @@
 """``kxmsg listen``: what arrives for a user, shown as it comes."""
 
-import asyncio
-from collections.abc import Sequence
-from typing import Any, Final
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-import aiohttp
 import orjson
 from rich.console import Console
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from kxmsg.bootstrap import secrets_of
-from kxmsg.errors import Forbidden, StartError, Unauthenticated
-from kxmsg.retry import Backoff
+from kxmsg.client import Client, Events, Frame, Position
+from kxmsg.errors import Forbidden, NotFound, Refusal, StartError, Transient, Unauthenticated
 from kxmsg.settings import Settings
-
-_BACKOFF: Final = Backoff(base=0.2, cap=5.0)
 
 LIFE: Final = 12 * 3600
 
@@ -40,92 +33,60 @@ class Listener:
         self._user, self._tenant, self._roles = user, tenant, roles
         self._raw = raw
         self._left = count
-        self._seen: dict[tuple[str, str], int] = {}
+        self._told = False
+        self._api = f"http://{settings.host}:{settings.api_port}"
+        self._gateway = f"ws://{settings.host}:{settings.gateway_port}/"
         self._out = Console(highlight=False, soft_wrap=True)
         self._err = Console(stderr=True, highlight=False)
 
     async def run(self, channels: Sequence[str]) -> None:
         """Listen until interrupted, or until as many frames as wanted have come."""
+        settings = self._settings
         if self._token is None:
-            settings, secrets = self._settings, await secrets_of(self._settings)
+            secrets = await secrets_of(settings)
             who = self._user, self._tenant, self._roles
             self._token = secrets.mint(*who, LIFE, settings.issuer, settings.audience)
-        address = f"ws://{self._settings.host}:{self._settings.gateway_port}/"
-        unknown = [channel for channel in channels if not await self._join(channel)]
-        attempt = 0
-        while self._left is None or self._left > 0:
+        async with Client(
+            self._api, self._token, gateway_url=self._gateway, channels_path=settings.channels_path, attempts=1
+        ) as client:
             try:
-                while unknown:  # connecting to it makes it
-                    async with self._connect(f"{address}?threadId={quote(unknown[-1], safe='')}"):
-                        unknown.pop()
-                async with self._connect(address) as socket:
-                    self._err.print(f"listening as {self._user} of {self._tenant}; Ctrl-C ends it")
-                    attempt = 0
-                    await self._show(socket)
-            except InvalidStatus as refused:
-                if refused.response.status_code < 500:
-                    raise _refused(refused.response.status_code, bytes(refused.response.body or b"")) from refused
-                attempt = await self._wait(attempt, address)
-            except InvalidHandshake as error:
-                raise StartError(f"what answers at {address} is no gateway of kxmsg ({error})") from error
-            except (OSError, ConnectionClosed, TimeoutError):
-                attempt = await self._wait(attempt, address)
+                for channel in channels:
+                    await self._enter(client, channel)
+                async with client.events(resume=self._connected, lost=self._lost) as events:
+                    await self._show(events)
+            except Refusal as refused:
+                kind = Unauthenticated if isinstance(refused, Unauthenticated) else Forbidden
+                raise kind(f"refused with {refused.status}: {refused.message}") from refused
 
-    def _connect(self, address: str) -> connect:
-        return connect(address, additional_headers=self._headers(), compression=None)
-
-    async def _show(self, socket: ClientConnection) -> None:
-        async for text in socket:
-            frame = orjson.loads(text)
-            if not self._is_new(frame):
-                continue
-            self._out.print(str(text) if self._raw else _line(frame), markup=False)
+    async def _show(self, events: Events) -> None:
+        async for frame in events:
+            self._out.print(orjson.dumps(frame).decode() if self._raw else _line(frame), markup=False)
             if self._left is not None:
                 self._left -= 1
-                if self._left == 0:
+                if self._left <= 0:
                     return
 
-    def _is_new(self, frame: dict[str, Any]) -> bool:
-        """An entry may come twice, since it is pushed at least once; its number tells."""
-        if "sequenceNumber" not in frame:
-            return True
-        place = (frame.get("targetKey", ""), f"{frame.get('epoch')}#{frame['sequenceNumber']}")
-        known = place in self._seen
-        self._seen[place] = frame["sequenceNumber"]
-        return not known
-
-    async def _wait(self, attempt: int, address: str) -> int:
-        if attempt == 0:
-            self._err.print(f"no connection to {address}; trying again")
-        await asyncio.sleep(_BACKOFF.delay(attempt))
-        return attempt + 1
-
-    async def _join(self, channel: str) -> bool:
-        """Join over REST; False where there is no such channel yet."""
-        url = f"http://{self._settings.host}:{self._settings.api_port}/channels/{quote(channel, safe='')}/join"
+    async def _enter(self, client: Client, channel: str) -> None:
+        """Join a channel; connecting to one that is not there yet makes it."""
         try:
-            async with aiohttp.ClientSession() as session, session.post(url, headers=self._headers()) as answer:
-                if answer.status == 404:
-                    return False
-                if answer.status >= 400:
-                    raise _refused(answer.status, await answer.read())
-                return True
-        except aiohttp.ClientConnectionError as error:
-            raise StartError(f"the API does not answer at {url}; start it with 'make dev'") from error
+            await client.join(channel)
+        except NotFound:
+            async with client.events(thread=channel, lost=self._lost) as events:
+                await events.ask({"action": "ping"}, within=LIFE)
+        except Transient as error:
+            raise StartError(f"the API does not answer at {self._api}; start it with 'make dev'") from error
 
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._token}"}
+    async def _connected(self, _: Events, __: Mapping[str, Position]) -> None:
+        self._told = False
+        self._err.print(f"listening as {self._user} of {self._tenant}; Ctrl-C ends it")
 
-
-def _refused(status: int, body: bytes) -> Exception:
-    try:
-        message = orjson.loads(body)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = body.decode(errors="replace")[:200]
-    return (Unauthenticated if status == 401 else Forbidden)(f"refused with {status}: {message}")
+    def _lost(self, _: Exception) -> None:
+        if not self._told:
+            self._told = True
+            self._err.print(f"no connection to {self._gateway}; trying again")
 
 
-def _line(frame: dict[str, Any]) -> str:
+def _line(frame: Frame) -> str:
     """One frame on one line: when, what, where, which number, what it says."""
     at = str(frame.get("timestamp", ""))[11:19]
     title = frame.get("title")

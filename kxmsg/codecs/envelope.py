@@ -6,13 +6,14 @@ from typing import Any, Final, TypeVar, get_args
 import orjson
 
 from kxmsg.errors import Poison, Refusal
-from kxmsg.model.envelope import Bundle, Entry, Envelope, Kind, Ordering, Parcel
+from kxmsg.model.envelope import Bundle, Change, ChangeKind, Entry, Envelope, Kind, Ordering, Parcel
 from kxmsg.model.target import Target
 
 VERSION: Final = 1
 
 _KINDS: Final = frozenset(get_args(Kind))
 _ORDERINGS: Final = frozenset(get_args(Ordering))
+_CHANGES: Final = frozenset(get_args(ChangeKind))
 
 _T = TypeVar("_T")
 
@@ -91,25 +92,68 @@ def envelope_from(fields: dict[str, Any]) -> Envelope:
 
 
 def bundle_fields(bundle: Bundle) -> dict[str, Any]:
-    """The bundle as JSON values."""
-    return {
+    """The bundle as JSON values; what is unset is left out."""
+    fields: dict[str, Any] = {
         "tenant": bundle.tenant,
         "target": bundle.target.key,
         "ordering": bundle.ordering,
         "epoch": bundle.epoch,
-        "entries": [{"sequence": entry.sequence, **envelope_fields(entry.envelope)} for entry in bundle.entries],
+        "entries": [{"sequence": entry.sequence, **entry_fields(entry)} for entry in bundle.entries],
     }
+    if bundle.change is not None:
+        fields["change"] = change_fields(bundle.change)
+    return fields
 
 
 def bundle_from(fields: dict[str, Any]) -> Bundle:
     """The inverse of :func:`bundle_fields`; raises as :func:`envelope_from`."""
+    entries = tuple(entry_from(_number(entry, "sequence"), entry) for entry in fields["entries"])
+    if not entries:
+        raise ValueError("a bundle holds at least one entry")
     return Bundle(
         tenant=_text(fields, "tenant"),
         target=Target.parse(fields["target"]),
         ordering=_ordering(fields),
         epoch=_text(fields, "epoch"),
-        entries=tuple(Entry(_number(entry, "sequence"), envelope_from(entry)) for entry in fields["entries"]),
+        entries=entries,
+        change=change_from(fields["change"]) if "change" in fields else None,
     )
+
+
+def change_fields(change: Change) -> dict[str, Any]:
+    """The change as JSON values; what is unset is left out."""
+    fields: dict[str, Any] = {"kind": change.kind, "at": change.at}
+    if change.by is not None:
+        fields["by"] = change.by
+    if change.detail:
+        fields["detail"] = change.detail
+    if change.origin is not None:
+        fields["origin"] = change.origin
+    return fields
+
+
+def change_from(fields: dict[str, Any]) -> Change:
+    """The inverse of :func:`change_fields`; raises as :func:`envelope_from`."""
+    kind, detail = fields["kind"], fields.get("detail", {})
+    if kind not in _CHANGES or not isinstance(detail, dict):
+        raise ValueError("the change is none")
+    return Change(kind, _number(fields, "at"), fields.get("by"), detail, fields.get("origin"))
+
+
+def entry_fields(entry: Entry) -> dict[str, Any]:
+    """The entry but for its number as JSON values; what is unset is left out."""
+    fields = envelope_fields(entry.envelope)
+    if entry.revision:
+        fields |= {"revision": entry.revision, "changedAt": entry.changed_at}
+    if entry.deleted_at is not None:
+        fields["deletedAt"] = entry.deleted_at
+    return fields
+
+
+def entry_from(sequence: int, fields: dict[str, Any]) -> Entry:
+    """The inverse of :func:`entry_fields`; raises as :func:`envelope_from`."""
+    get = fields.get
+    return Entry(sequence, envelope_from(fields), get("revision", 0), get("changedAt"), get("deletedAt"))
 
 
 def _parcel_from(fields: dict[str, Any]) -> Parcel:

@@ -6,36 +6,68 @@ from typing import Any
 import orjson
 
 from kxmsg.errors import InvalidInput
-from kxmsg.model.envelope import Bundle, Entry
+from kxmsg.model.envelope import Bundle, Change, Entry, Envelope
 from kxmsg.model.notification import DISPLAY, localized
 from kxmsg.times import iso
 
 
 def frame(bundle: Bundle, entry: Entry, locale: str | None = None) -> bytes:
-    """The frame that shows a stored entry to readers of ``locale``: ``notification``, ``chat.message``, ``message``."""
+    """The frame that shows an entry to readers of ``locale``: ``notification``, ``chat.message``, ``message``.
+
+    What was done to one is ``message.updated`` or ``notification.updated``, which show it as it stands now,
+    ``….deleted`` or ``reaction``, with the change's detail. A signal's payload is its frame, which has no number.
+    """
+    if entry.envelope.kind == "signal":
+        return _signal(bundle, entry.envelope)
+    envelope, change = entry.envelope, bundle.change
+    if change is None:
+        fields = _shown(bundle, entry, locale)
+    elif change.kind == "updated":
+        shown = _shown(bundle, entry, locale)
+        fields = {**shown, "type": f"{envelope.kind}.updated", **_told(change)}
+    else:
+        name = "reaction" if change.kind == "reaction" else f"{envelope.kind}.{change.kind}"
+        fields = {"type": name, **_named(bundle, envelope), **_told(change)}
+    fields["timestamp"] = iso(envelope.created_at / 1000)
+    fields["targetKey"] = bundle.target.key
+    fields["epoch"] = bundle.epoch
+    fields["sequenceNumber"] = entry.sequence
+    if change is not None:
+        fields["revision"] = entry.revision
+    return orjson.dumps(fields)
+
+
+def _shown(bundle: Bundle, entry: Entry, locale: str | None) -> dict[str, Any]:
     envelope, payload = entry.envelope, localized(entry.envelope.payload, locale)
-    fields: dict[str, Any]
     if envelope.kind == "notification":
-        fields = {"type": "notification", "notificationId": envelope.id}
-        fields |= {name: payload[name] for name in DISPLAY if name in payload}
-    elif bundle.target.type == "channel":
-        fields = {
+        shown = {name: payload[name] for name in DISPLAY if name in payload}
+        return {"type": "notification", **_named(bundle, envelope), **shown}
+    if bundle.target.type == "channel":
+        return {
             "type": "chat.message",
-            "channelId": bundle.target.id,
-            "messageId": envelope.id,
+            **_named(bundle, envelope),
             "message": payload.get("content"),
             "senderId": payload.get("senderId"),
             "senderName": payload.get("senderName"),
             "eventType": payload.get("eventType", "chat"),
             "metadata": payload.get("metadata", {}),
         }
-    else:
-        fields = {**payload, "type": "message", "messageId": envelope.id}
-    fields["timestamp"] = iso(envelope.created_at / 1000)
-    fields["targetKey"] = bundle.target.key
-    fields["epoch"] = bundle.epoch
-    fields["sequenceNumber"] = entry.sequence
-    return orjson.dumps(fields)
+    return {**payload, "type": "message", **_named(bundle, envelope)}
+
+
+def _named(bundle: Bundle, envelope: Envelope) -> dict[str, Any]:
+    channel = {"channelId": bundle.target.id} if bundle.target.type == "channel" else {}
+    return {**channel, f"{envelope.kind}Id": envelope.id}
+
+
+def _told(change: Change) -> dict[str, Any]:
+    by = {} if change.by is None else {"by": change.by}
+    return {**change.detail, **by, "changedAt": iso(change.at / 1000)}
+
+
+def _signal(bundle: Bundle, envelope: Envelope) -> bytes:
+    place = {"timestamp": iso(envelope.created_at / 1000), "targetKey": bundle.target.key}
+    return orjson.dumps({**place, **envelope.payload})
 
 
 def ack(ident: Any, **fields: Any) -> bytes:

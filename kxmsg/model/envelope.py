@@ -51,22 +51,58 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An envelope with its number: what a log holds."""
+    """An envelope with its number: what a log holds. A signal, which no log holds, has the number 0.
+
+    ``revision`` is that of the log at the entry's last change, which was at ``changed_at``; 0 and None where it stands
+    as it came. A deleted entry, ``deleted_at``, keeps its number and nothing of its payload. Times are epoch
+    milliseconds.
+    """
 
     sequence: int
     envelope: Envelope
+    revision: int = 0
+    changed_at: int | None = None
+    deleted_at: int | None = None
+
+
+ChangeKind = Literal["updated", "deleted", "reaction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was done to a stored entry: ``by`` whom, ``at`` epoch milliseconds, and what a reaction says in ``detail``.
+
+    ``origin`` is the connection that asked for it, which gets an ``ack`` and not the frame.
+    """
+
+    kind: ChangeKind
+    at: int
+    by: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Entries of one target that were committed together; they travel as one message, in order."""
+    """Entries of one target that were committed together; they travel as one message, in order.
+
+    With a ``change``, they are not new: it is what was done to them, and they are as they stand since.
+    """
 
     tenant: str
     target: Target
     ordering: Ordering
     epoch: str
     entries: tuple[Entry, ...] = field(default=())
+    change: Change | None = None
 
     def only(self, entries: tuple[Entry, ...]) -> Self:
         """The same bundle with these entries."""
         return replace(self, entries=entries)
+
+    @property
+    def unique(self) -> tuple[str | int, ...]:
+        """What tells it from every other bundle of its target, and is the same whenever it is told again."""
+        if self.change is None:
+            return self.epoch, *(entry.sequence for entry in self.entries)
+        return self.epoch, "change", *(entry.revision for entry in self.entries)

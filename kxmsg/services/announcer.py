@@ -44,6 +44,8 @@ class Announcer:
             await self._put(_told(bundle, entry, users))
 
     def _heard(self, bundle: Bundle, entry: Entry) -> bool:
+        if bundle.change is not None:  # it was available before
+            return False
         kind = AVAILABLE.get((bundle.target.type, entry.envelope.kind))
         return kind is not None and self._bus.matches(OWN_SOURCE, kind)
 

@@ -41,8 +41,9 @@ class Recorder:
         ]
         for indexes, result in zip(logs.values(), await asyncio.gather(*appends), strict=True):
             if isinstance(result, Bundle):
-                bundles.append(result)
-                owners.append(indexes)
+                if result.entries:  # else they are repeats of what was deleted since
+                    bundles.append(result)
+                    owners.append(indexes)
             else:
                 for index in indexes:
                     outcomes[index] = result

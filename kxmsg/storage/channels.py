@@ -1,145 +1,253 @@
 """Channels and who takes part in them.
 
-A membership stands twice, under its channel and under its user, written in one transaction: either list is one
-consistent query on a base table.
+A membership stands under its channel and, while it is active, under its user too: either list is one consistent query
+on a base table. A channel also stands under the hash of its participants, so that those with one set are found. What
+belongs together is written in one transaction, on condition that the channel's ``revision`` has not moved.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from secrets import token_hex
-from typing import Any
+from typing import Any, Final
 
-from kxmsg.errors import Conflict, TransactionCancelled
-from kxmsg.keys import RECORD, channel_key, member_key, participant_key
-from kxmsg.model.channel import Channel, Participant
-from kxmsg.ports import ABSENT, Check, Condition, Item, Key, Put, Query, Tables, TransactItem
-from kxmsg.storage.writes import transact
+from kxmsg.errors import Conflict, TransactionCancelled, Transient
+from kxmsg.keys import RECORD, channel_key, in_set_key, leads_key, member_key, participant_key, set_key
+from kxmsg.model.channel import Channel, ChannelChange, Participant
+from kxmsg.participants import participant_hash
+from kxmsg.ports import ABSENT, PRESENT, Condition, Delete, Item, Key, Put, Query, Tables, TransactItem, Update
+from kxmsg.retry import Backoff
+from kxmsg.storage.channel_items import channel_of, lead_fields, membership, mutable, participant_of
+from kxmsg.storage.writes import transact, write_all
 from kxmsg.topology import CHANNELS
+
+MAX_CHANNELS: Final = 500
+"""Channels that a user may take part in: connect, ``ping`` and lists read all of them."""
+
+ATTEMPTS: Final = 60
+"""Tries of one change. Of many who change a channel at once, one succeeds each time."""
+
+_BACKOFF: Final = Backoff(base=0.01, cap=0.3)
+
+Decide = Callable[[Channel | None], ChannelChange | None]
+"""What becomes of a channel as it stands (None: there is none); None: nothing. Called again if it moved meanwhile."""
 
 
 class Channels:
-    """Channel records and memberships. ``with_`` carries puts that belong to the same change (the outbox)."""
+    """Channel records and memberships."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def create(self, channel: Channel, with_: Sequence[Put] = ()) -> None:
-        """Write a new channel with its participants (≤ 40); raises Conflict if its id is taken."""
+    async def create(self, channel: Channel, with_: Sequence[Put] = (), one: Put | None = None) -> Channel | None:
+        """Write a new channel with its participants (≤ 40), and ``with_`` (≤ 10) in the same transaction.
+
+        ``one`` is the record by which there is one such channel (:mod:`kxmsg.storage.sets`); None where somebody
+        else's stands there. Returns the channel with its hash. Raises Conflict if its id is taken.
+        """
+        active = [person for person in channel.participants if person.is_active]
+        digest = participant_hash(channel.tenant, [person.user for person in active])
+        channel = replace(channel, participant_hash=digest, updated_at=channel.updated_at or channel.created_at)
         record = {
             "pk": channel_key(channel.tenant, channel.id),
             "sk": RECORD,
             "channelType": channel.type,
             "createdAt": channel.created_at,
             "createdBy": channel.created_by,
-            "title": channel.title,
-            "isActive": True,
-            "metadata": channel.metadata,
-            "writer": token_hex(8),  # tells one's own write, its answer lost, from somebody else's
+            "maker": token_hex(8),  # tells one's own write, its answer lost, from somebody else's
+            **mutable(channel),
+            **lead_fields(channel),
         }
-        items: list[TransactItem] = [Put(CHANNELS, record, ABSENT), *with_]
-        for participant in channel.participants:
-            items += _membership(channel.tenant, channel.id, participant)
+        items: list[TransactItem] = [Put(CHANNELS, record, ABSENT), *([one] if one else []), *_in_set(channel), *with_]
+        for person in channel.participants:
+            items += membership(channel.tenant, channel.id, person)
         try:
             await transact(self._tables, items)
         except TransactionCancelled as cancelled:
             standing = cancelled.reasons[0]
+            if standing.item is not None and standing.item.get("maker") == record["maker"]:
+                return channel
             if standing.code == "condition":
-                if standing.item is not None and standing.item.get("writer") == record["writer"]:
-                    return
                 raise Conflict(f"channel {channel.id} exists already", code="channel_exists") from cancelled
+            if one is not None and cancelled.reasons[1].code == "condition":
+                return None
             raise
+        return channel
 
-    async def get(self, tenant: str, channel: str) -> Channel | None:
-        """The channel with its active participants, or None."""
-        record: Item | None = None
-        participants: list[Participant] = []
+    async def change(
+        self, tenant: str, ident: str, decide: Decide, owe: Callable[[ChannelChange], Sequence[Put]] = lambda _: ()
+    ) -> ChannelChange | None:
+        """Do what ``decide`` says, together with what is then ``owe``d; None where there is nothing to do.
+
+        Raises what ``decide`` raises, and Transient after :data:`ATTEMPTS` tries.
+        """
+        writer = token_hex(8)
+        tried: ChannelChange | None = None
+        for attempt in range(ATTEMPTS):
+            # The record first: a membership that is read after it and is newer moves the revision that is written on.
+            record = await self._tables.get(CHANNELS, _record_key(tenant, ident), consistent=True)
+            if tried is not None and record is not None and record.get("writer") == writer:
+                return tried  # the answer was lost
+            people = await self._people(tenant, ident)  # also of none: whether there is one must not show in the time
+            before = channel_of(tenant, ident, record, people) if record is not None else None
+            decided = decide(before)
+            if before is None or decided is None:
+                return None
+            tried = replace(decided, channel=_next(decided.channel, before))
+            items = [*_changes(before, tried, writer), *owe(tried)]
+            try:
+                await self._tables.transact(items)
+            except TransactionCancelled as cancelled:
+                if any(reason.code == "other" for reason in cancelled.reasons):
+                    raise
+            except Transient:  # the record tells whether it was the answer that was lost
+                pass
+            else:
+                return tried
+            await asyncio.sleep(_BACKOFF.delay(attempt))
+        raise Transient(f"channel {ident}: {ATTEMPTS} changes in a row were cancelled")
+
+    async def get(self, tenant: str, ident: str) -> Channel | None:
+        """The channel with its participants, or None, also for one that is being destroyed."""
+        items = await self._all(Query(channel_key(tenant, ident), consistent=True))
+        record = next((item for item in items if item["sk"] == RECORD), None)
+        if record is None or record.get("deletedBy"):
+            return None
+        return channel_of(tenant, ident, record, [participant_of(item) for item in items if item["sk"] != RECORD])
+
+    async def records(self, tenant: str, idents: Sequence[str]) -> list[Channel]:
+        """Those of the channels that there are, without their participants."""
+        keys = [_record_key(tenant, ident) for ident in idents]
+        items = await self._tables.get_many(CHANNELS, keys, consistent=True)
+        found = [channel_of(tenant, ident, item) for ident, item in zip(idents, items, strict=True) if item is not None]
+        return [channel for channel in found if channel.deleted_by is None]
+
+    async def record(self, tenant: str, ident: str) -> Channel | None:
+        """The channel without its participants, or None."""
+        return next(iter(await self.records(tenant, [ident])), None)
+
+    async def exists(self, tenant: str, ident: str) -> bool:
+        """Whether there is such a channel."""
+        return await self.record(tenant, ident) is not None
+
+    async def participant(self, tenant: str, ident: str, user: str) -> Participant | None:
+        """The user's active membership, or None."""
+        key = Key(channel_key(tenant, ident), participant_key(user))
+        item = await self._tables.get(CHANNELS, key, consistent=True)
+        return participant_of(item) if item is not None and item["isActive"] else None
+
+    async def some_participants(self, tenant: str, ident: str, limit: int) -> list[Participant]:
+        """The active ones among the first ``limit`` participants."""
+        query = Query(channel_key(tenant, ident), begins=participant_key(""), limit=limit, consistent=True)
+        page = await self._tables.query(CHANNELS, query)
+        return [participant_of(item) for item in page.items if item["isActive"]]
+
+    async def of_user(self, tenant: str, user: str) -> list[str]:
+        """The channels that the user takes part in, at most :data:`MAX_CHANNELS`."""
+        return [ident for ident, _ in await self.memberships(tenant, user)]
+
+    async def memberships(self, tenant: str, user: str) -> list[tuple[str, Participant]]:
+        """As :meth:`of_user`, with the user's membership in each."""
+        found: list[Item] = []
         cursor: str | None = None
-        while True:
-            page = await self._tables.query(
-                CHANNELS, Query(channel_key(tenant, channel), cursor=cursor, consistent=True)
-            )
-            for item in page.items:
-                if item["sk"] == RECORD:
-                    record = item
-                elif item["isActive"]:
-                    participants.append(_participant(item))
+        while len(found) < MAX_CHANNELS:
+            query = Query(member_key(tenant, user), limit=MAX_CHANNELS, cursor=cursor, consistent=True)
+            page = await self._tables.query(CHANNELS, query)
+            found += page.items
             cursor = page.cursor
             if cursor is None:
                 break
-        if record is None:
-            return None
-        return Channel(
-            id=channel,
-            tenant=tenant,
-            type=record["channelType"],
-            created_at=record["createdAt"],
-            created_by=record["createdBy"],
-            title=record["title"],
-            is_active=record["isActive"],
-            metadata=record["metadata"],
-            participants=tuple(participants),
+        return [(item["sk"], participant_of(item)) for item in found[:MAX_CHANNELS]]
+
+    async def count_of_user(self, tenant: str, user: str) -> int:
+        """How many channels the user takes part in."""
+        return await self._tables.count(CHANNELS, Query(member_key(tenant, user), consistent=True))
+
+    async def unclaimed(self, tenant: str, limit: int) -> list[Channel]:
+        """The newest leads that nobody has claimed, without their participants; one made just now may be missing."""
+        query = Query(leads_key(tenant), index="by1", reverse=True, limit=limit)
+        idents: list[str] = []
+        while len(idents) < limit:
+            page = await self._tables.query(CHANNELS, query)
+            idents += [item["pk"].removeprefix(channel_key(tenant, "")) for item in page.items]
+            if page.cursor is None:
+                break
+            query = replace(query, cursor=page.cursor)
+        channels = await self.records(tenant, idents[:limit])
+        return [channel for channel in channels if channel.is_active and channel.lead_status == "unclaimed"]
+
+    async def remove_participants(self, tenant: str, ident: str) -> int:
+        """Delete the memberships, past ones too, of a channel that is being destroyed; returns how many there were."""
+        people = await self._people(tenant, ident)
+        mine: list[Put | Delete] = [Delete(CHANNELS, Key(member_key(tenant, one.user), ident)) for one in people]
+        await write_all(self._tables, CHANNELS, mine)  # before those by which they are found, were this to die here
+        partition = channel_key(tenant, ident)
+        await write_all(
+            self._tables, CHANNELS, [Delete(CHANNELS, Key(partition, participant_key(one.user))) for one in people]
         )
+        return len(people)
 
-    async def exists(self, tenant: str, channel: str) -> bool:
-        """Whether there is such a channel."""
-        key = Key(channel_key(tenant, channel), RECORD)
-        return await self._tables.get(CHANNELS, key, consistent=True) is not None
-
-    async def participant(self, tenant: str, channel: str, user: str) -> Participant | None:
-        """The user's active membership, or None."""
-        key = Key(channel_key(tenant, channel), participant_key(user))
-        item = await self._tables.get(CHANNELS, key, consistent=True)
-        return _participant(item) if item is not None and item["isActive"] else None
-
-    async def join(self, tenant: str, channel: str, participant: Participant, with_: Sequence[Put] = ()) -> bool:
-        """Make the user an active participant; False where they were one already. The channel must exist."""
-        if await self.participant(tenant, channel, participant.user) is not None:
-            return False
-        alive = Check(CHANNELS, Key(channel_key(tenant, channel), RECORD), Condition(equals={"isActive": True}))
-        first, second = _membership(tenant, channel, participant)
-        inactive = Condition(differs={"isActive": True})
+    async def remove(self, tenant: str, ident: str, with_: Sequence[Put] = ()) -> bool:
+        """Delete the channel's record, the last thing of it, together with ``with_``; False where it was gone."""
         try:
-            await transact(self._tables, [alive, Put(CHANNELS, first.item, inactive), second, *with_])
+            await transact(self._tables, [Delete(CHANNELS, _record_key(tenant, ident), PRESENT), *with_])
         except TransactionCancelled as cancelled:
-            if cancelled.reasons[1].code == "condition":  # somebody else's call was first
-                return False
             if cancelled.reasons[0].code == "condition":
-                raise Conflict(f"channel {channel} is closed", code="channel_closed") from cancelled
+                return False
             raise
         return True
 
-    async def of_user(self, tenant: str, user: str) -> list[str]:
-        """The channels that the user takes part in."""
-        found: list[str] = []
-        cursor: str | None = None
+    async def _people(self, tenant: str, ident: str) -> list[Participant]:
+        query = Query(channel_key(tenant, ident), begins=participant_key(""), consistent=True)
+        return [participant_of(item) for item in await self._all(query)]
+
+    async def _all(self, query: Query) -> list[Item]:
+        items: list[Item] = []
         while True:
-            page = await self._tables.query(CHANNELS, Query(member_key(tenant, user), cursor=cursor, consistent=True))
-            found += [item["sk"] for item in page.items if item["isActive"]]
-            cursor = page.cursor
-            if cursor is None:
-                return found
+            page = await self._tables.query(CHANNELS, query)
+            items += page.items
+            if page.cursor is None:
+                return items
+            query = replace(query, cursor=page.cursor)
 
 
-def _membership(tenant: str, channel: str, participant: Participant) -> tuple[Put, Put]:
-    fields: dict[str, Any] = {
-        "userId": participant.user,
-        "channelId": channel,
-        "role": participant.role,
-        "userName": participant.name,
-        "joinedAt": participant.joined_at,
-        "leftAt": participant.left_at,
-        "isActive": participant.is_active,
-    }
-    by_channel = {"pk": channel_key(tenant, channel), "sk": participant_key(participant.user), **fields}
-    by_user = {"pk": member_key(tenant, participant.user), "sk": channel, **fields}
-    return Put(CHANNELS, by_channel), Put(CHANNELS, by_user)
+def _record_key(tenant: str, ident: str) -> Key:
+    return Key(channel_key(tenant, ident), RECORD)
 
 
-def _participant(item: Item) -> Participant:
-    return Participant(
-        user=item["userId"],
-        role=item["role"],
-        joined_at=item["joinedAt"],
-        name=item["userName"],
-        left_at=item["leftAt"],
-        is_active=item["isActive"],
-    )
+def _next(channel: Channel, before: Channel) -> Channel:
+    digest = participant_hash(channel.tenant, [person.user for person in channel.participants])
+    return replace(channel, participant_hash=digest, revision=before.revision + 1)
+
+
+def _changes(before: Channel, change: ChannelChange, writer: str) -> list[TransactItem]:
+    after = change.channel
+    fields: dict[str, Any] = {**mutable(after), **lead_fields(after), "writer": writer}
+    items: list[TransactItem] = [
+        Update(
+            CHANNELS,
+            _record_key(after.tenant, after.id),
+            set=fields,
+            remove=[] if lead_fields(after) else ["by1pk", "by1sk"],
+            condition=Condition(equals={"revision": before.revision}),
+        )
+    ]
+    if _listing(before) != _listing(after):
+        if (listed := _listing(before)) is not None:
+            items.append(Delete(CHANNELS, listed))
+        items += _in_set(after)
+    for person in change.people:
+        items += membership(after.tenant, after.id, person)
+    return items
+
+
+def _listing(channel: Channel) -> Key | None:
+    """Where the channel stands among those with its set of participants, if it does."""
+    if not channel.is_active or not any(person.is_active for person in channel.participants):
+        return None
+    return Key(set_key(channel.tenant, channel.participant_hash), in_set_key(channel.id))
+
+
+def _in_set(channel: Channel) -> list[TransactItem]:
+    key = _listing(channel)
+    return [] if key is None else [Put(CHANNELS, {"pk": key.pk, "sk": key.sk, "channelType": channel.type})]

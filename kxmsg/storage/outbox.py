@@ -30,10 +30,11 @@ class Owed:
 
 
 class Outbox:
-    """Events that are owed to the bus."""
+    """Events that are owed to the bus. It stands in the ``table`` of the changes: no transaction spans table groups."""
 
-    def __init__(self, tables: Tables, bus: EventBus, clock: Clock) -> None:
+    def __init__(self, tables: Tables, bus: EventBus, clock: Clock, table: str = CHANNELS) -> None:
         self._tables = tables
+        self._table = table
         self._bus = bus
         self._clock = clock
 
@@ -45,7 +46,7 @@ class Outbox:
             ident = str(event.detail["eventId"])
             key = Key(outbox_key(shard_of(ident, SHARDS)), ident)
             fields = {"source": event.source, "type": event.detail_type, "detail": event.detail}
-            puts.append(Put(CHANNELS, {"pk": key.pk, "sk": key.sk, "at": self._clock.now(), **fields}))
+            puts.append(Put(self._table, {"pk": key.pk, "sk": key.sk, "at": self._clock.now(), **fields}))
             owed.append(Owed(key, event))
         return puts, owed
 
@@ -58,7 +59,7 @@ class Outbox:
             failures = await put_all(self._bus, [item.event for item in owed])
             refused = {failure.index for failure in failures}
             arrived = [item.key for index, item in enumerate(owed) if index not in refused]
-            await write_all(self._tables, CHANNELS, [Delete(CHANNELS, key) for key in arrived])
+            await write_all(self._tables, self._table, [Delete(self._table, key) for key in arrived])
         except BackendError as error:
             log.warning("events stay owed", count=len(owed), error=str(error))
             return 0
@@ -71,7 +72,7 @@ class Outbox:
         now = self._clock.now()
         late: list[Owed] = []
         for shard in range(SHARDS):
-            page = await self._tables.query(CHANNELS, Query(outbox_key(shard), limit=limit, consistent=True))
+            page = await self._tables.query(self._table, Query(outbox_key(shard), limit=limit, consistent=True))
             late += [_owed(item) for item in page.items if item["at"] <= now - GRACE]
         return await self.publish(late) if late else 0
 

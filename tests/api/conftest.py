@@ -1,6 +1,6 @@
 """The product's API, served over an app in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from tests.product import CONFIG
 
 @dataclass
 class Reply:
-    """An answer: its status and its JSON."""
+    """An answer: its status, its JSON and its headers."""
 
     status: int
     body: Any
+    headers: Mapping[str, str]
 
     @property
     def code(self) -> Any:
@@ -46,12 +47,13 @@ class Api:
         token = self.app.secrets.mint(
             user, tenant, roles or ("member",), 60, settings.issuer, settings.audience, name=user.title()
         )
-        return await self.raw(method, path, headers={"Authorization": f"Bearer {token}"}, **options)
+        headers = {"Authorization": f"Bearer {token}", **options.pop("headers", {})}
+        return await self.raw(method, path, headers=headers, **options)
 
     async def raw(self, method: str, path: str, **options: Any) -> Reply:
         """One request as it is."""
         async with self._session.request(method, path, **options) as answer:
-            return Reply(answer.status, await answer.json())
+            return Reply(answer.status, await answer.json(), answer.headers)
 
     async def events(self) -> list[dict[str, Any]]:
         """The events that reached the path."""

@@ -16,7 +16,10 @@ from multidict import CIMultiDictProxy
 from kxmsg.api.app import create_app
 from kxmsg.api.context import Check
 from kxmsg.api.server import ApiServer
+from kxmsg.bootstrap import memory_app
 from kxmsg.services.identity import StaticKeys, TokenVerifier
+from kxmsg.settings import Settings
+from kxmsg.storage.idempotency import Idempotency
 
 NOW = 1_700_000_000.0
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -40,6 +43,8 @@ class FakeApp:
     verifier: TokenVerifier = field(
         default_factory=lambda: TokenVerifier(StaticKeys(JWKS), issuer="i", audience="a", clock=FixedClock())
     )
+    settings: Settings = field(default_factory=Settings)
+    idempotency: Idempotency = field(default_factory=lambda: memory_app().idempotency)
     gateway_secrets: list[str] = field(default_factory=lambda: ["current", "previous"])
     checks: dict[str, Check] = field(default_factory=dict)
     jwks: dict[str, Any] | None = field(default_factory=lambda: JWKS)

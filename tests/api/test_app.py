@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from kxmsg.api import health
 from kxmsg.api.middleware import MAX_BODY, SECURITY_HEADERS, body_limit
-from kxmsg.api.responses import JsonResponse
+from kxmsg.api.responses import ErrorAnswer, JsonResponse
 from kxmsg.api.security import GATEWAY_HEADER, Caller, gateway_only
 from kxmsg.errors import Conflict, InvalidInput, NotFound, TooMany, Transient
 from kxmsg.telemetry import current_trace
@@ -483,10 +483,13 @@ async def test_openapi_describes_our_errors(api: Client) -> None:
     assert document["openapi"].startswith("3.1")
     for operations in document["paths"].values():
         for operation in operations.values():
-            for range_ in ("4XX", "5XX"):
-                schema = operation["responses"][range_]["content"]["application/json"]["schema"]
-                assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
+            assert operation["responses"]["4XX"] == {"$ref": "#/components/responses/Refused"}
+            assert operation["responses"]["5XX"] == {"$ref": "#/components/responses/Failed"}
             assert "422" not in operation["responses"]
+    for shared in document["components"]["responses"].values():
+        content = shared["content"]["application/json"]
+        assert content["schema"] == {"$ref": "#/components/schemas/ErrorAnswer"}
+        ErrorAnswer.model_validate(content["example"])
     assert "HTTPValidationError" not in document["components"]["schemas"]
     assert set(document["components"]["schemas"]["ErrorAnswer"]["properties"]) == {"success", "error", "correlationId"}
 

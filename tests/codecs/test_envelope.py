@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kxmsg.codecs.envelope import decode_bundle, decode_parcel, encode_bundle, encode_parcel
 from kxmsg.errors import Poison
-from kxmsg.model.envelope import Bundle, Entry, Envelope, Parcel
+from kxmsg.model.envelope import Bundle, Change, Entry, Envelope, Parcel
 from kxmsg.model.target import BROADCAST, Target
 from tests.product import DESK, USER, bundle, envelope
 
@@ -48,6 +48,29 @@ def test_parcels_and_bundles_survive_the_round_trip(data: st.DataObject, target:
     assert decode_parcel(encode_parcel(parcel)) == parcel
     committed = Bundle("acme", target, "standard", "E", tuple(Entry(n, one) for n, one in enumerate(inside, start=1)))
     assert decode_bundle(encode_bundle(committed)) == committed
+
+
+changes = st.builds(
+    Change,
+    kind=st.sampled_from(["updated", "deleted", "reaction"]),
+    at=st.integers(0, 2**45),
+    by=st.none() | text,
+    detail=st.dictionaries(text, json, max_size=3),
+    origin=st.none() | text,
+)
+
+
+@given(st.data(), targets, changes)
+def test_what_was_done_to_an_entry_survives_the_round_trip(data: st.DataObject, target: Target, change: Change) -> None:
+    entry = Entry(4, data.draw(envelopes(target)), 9, change.at, data.draw(st.none() | st.just(change.at)))
+    told = Bundle("acme", target, "fifo", "E", (entry,), change)
+    assert decode_bundle(encode_bundle(told)) == told
+
+
+@pytest.mark.parametrize("changes", [{"entries": []}, {"change": {"kind": "eaten", "at": 1}}, {"change": {}}], ids=str)
+def test_a_bundle_that_can_not_be_is_poison(changes: dict[str, Any]) -> None:
+    with pytest.raises(Poison, match="not a bundle"):
+        decode_bundle(orjson.dumps({**GOOD_BUNDLE, **changes}))
 
 
 @given(st.binary(max_size=40) | json.map(orjson.dumps))

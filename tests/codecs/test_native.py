@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kxmsg.codecs import native
 from kxmsg.errors import InvalidInput
+from kxmsg.model.envelope import Bundle, Change, Entry
 from kxmsg.model.notification import VARIANTS
 from tests.product import DESK, USER, bundle, envelope
 
@@ -103,3 +104,36 @@ def test_what_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         native.parse(text)
     assert caught.value.code == "malformed"
+
+
+def changed(target: Any, kind: str, payload: dict[str, Any], change: Change, locale: str | None = None) -> Any:
+    one = Entry(7, envelope("ID", target, kind=kind, payload=payload, created_at=AT), revision=3, changed_at=AT)
+    return orjson.loads(native.frame(Bundle("acme", target, "fifo", "EPOCH", (one,), change), one, locale))
+
+
+AGAIN = {**POSITION, "revision": 3, "changedAt": "2026-01-31T08:00:00.123Z", "by": "bob"}
+
+
+def test_what_was_updated_is_shown_as_it_stands_now() -> None:
+    told = Change("updated", AT, "bob", origin="c1")
+    payload = {"title": "New", "variants": {"de": {"title": "Neu"}}}
+    assert changed(USER, "notification", payload, told, "de") == {
+        "type": "notification.updated",
+        "notificationId": "ID",
+        "title": "Neu",
+        "targetKey": "user#ana",
+        **AGAIN,
+    }
+    message = changed(DESK, "message", {"content": "new", "senderId": "bob"}, told)
+    assert message.items() >= {"type": "message.updated", "channelId": "desk", "message": "new", **AGAIN}.items()
+    assert changed(USER, "message", {"content": "new"}, told)["type"] == "message.updated"
+
+
+def test_of_what_was_deleted_or_reacted_to_the_frame_names_it_and_what_was_done() -> None:
+    named = {"messageId": "ID", "channelId": "desk", "targetKey": "channel#desk", **AGAIN}
+    assert changed(DESK, "message", {}, Change("deleted", AT, "bob")) == {"type": "message.deleted", **named}
+    detail = {"emoji": "👍", "action": "added"}
+    reaction = changed(DESK, "message", {"content": "secret"}, Change("reaction", AT, "bob", detail))
+    assert reaction == {"type": "reaction", **detail, **named}
+    gone = changed(USER, "notification", {}, Change("deleted", AT, "bob"))
+    assert gone == {"type": "notification.deleted", "notificationId": "ID", "targetKey": "user#ana", **AGAIN}

@@ -34,9 +34,11 @@ async def socket(stack: Stack, user: str, tenant: str, *roles: str, query: str =
 
 
 async def frame(connection: ClientConnection) -> dict[str, Any]:
-    """The next frame."""
-    parsed: dict[str, Any] = orjson.loads(await asyncio.wait_for(connection.recv(), SECONDS))
-    return parsed
+    """The next frame, but for those that tell of channels being made and joined."""
+    while True:
+        parsed: dict[str, Any] = orjson.loads(await asyncio.wait_for(connection.recv(), SECONDS))
+        if parsed["type"] not in ("channel.created", "joined"):
+            return parsed
 
 
 async def ask(connection: ClientConnection, **fields: Any) -> dict[str, Any]:

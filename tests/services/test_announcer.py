@@ -7,6 +7,7 @@ import pytest
 from kxmsg.bootstrap import App
 from kxmsg.errors import Permanent, Transient
 from kxmsg.model.channel import Channel, Participant
+from kxmsg.model.envelope import Change
 from kxmsg.model.target import BROADCAST, Target
 from kxmsg.ports import Failure
 from kxmsg.services.announcer import ONE_BY_ONE, Announcer
@@ -105,5 +106,16 @@ def test_a_bus_that_does_not_take_an_event_is_an_error(retryable: bool, error: t
         bus = RecordingBus(lambda _: Failure(0, "no", retryable=retryable))
         with pytest.raises(error):
             await announcer(app, bus).stored([bundle(USER, [envelope("I")])])
+
+    simulate(scenario)
+
+
+def test_what_was_changed_was_available_before() -> None:
+    async def scenario(app: App) -> None:
+        await furnish(app)
+        bus = RecordingBus()
+        changed = bundle(CLIENT, [envelope("n", CLIENT)], change=Change("updated", 1))
+        await announcer(app, bus).available(changed, [])
+        assert bus.events == []
 
     simulate(scenario)

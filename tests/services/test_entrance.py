@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from kxmsg.bootstrap import App
 from kxmsg.codecs.envelope import decode_parcel
 from kxmsg.codecs.native import frame
-from kxmsg.errors import Forbidden, InvalidInput, NotFound, Refusal, TooLarge
+from kxmsg.errors import Conflict, Forbidden, InvalidInput, NotFound, Refusal, TooLarge
 from kxmsg.model.channel import Channel, Participant
 from kxmsg.model.envelope import MAX_PAYLOAD, Envelope
+from kxmsg.model.target import BROADCAST, EVERYBODY, Target
 from kxmsg.services.entrance import MAX_CONTENT
 from kxmsg.topology import SEQUENCE, STORAGE
-from tests.product import DESK, bundle, caller, simulate
+from tests.product import DESK, USER, bundle, caller, simulate
 
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -31,6 +32,7 @@ async def furnish(app: App) -> None:
 
 async def accepted(app: App, queue: str) -> list[Envelope]:
     deliveries = await app.queue(queue).receive(10, wait=0, visibility=30)
+    await app.queue(queue).delete([delivery.receipt for delivery in deliveries])
     return [one for delivery in deliveries for one in decode_parcel(delivery.body).envelopes]
 
 
@@ -112,6 +114,56 @@ def test_sizes_are_limited_so_that_every_frame_can_be_pushed() -> None:
             deep = [deep]
         with pytest.raises(InvalidInput, match="can't be written as JSON"):
             await send(ANA, "desk", "x", metadata={"deep": deep})
+
+    simulate(scenario)
+
+
+def test_a_sender_is_oneself_by_id_or_address_or_somebody_for_whom_one_may_act() -> None:
+    async def scenario(app: App) -> None:
+        await furnish(app)
+        for sender in (None, "ana", "ana@example.com"):
+            envelope = await app.entrance.to_channel(ANA, "desk", "hi", sender=sender)
+            assert (envelope.payload["senderId"], envelope.payload["senderName"]) == ("ana", "Ana")
+        with pytest.raises(Forbidden, match="not the token's user"):
+            await app.entrance.to_channel(ANA, "desk", "hi", sender="bob")
+        admin = caller("root", "admin", name="Root")
+        envelope = await app.entrance.to_channel(admin, "desk", "hi", sender="bob")
+        assert (envelope.payload["senderId"], envelope.payload["senderName"]) == ("bob", "Robo")
+        assert "senderName" not in (await app.entrance.to_channel(admin, "desk", "hi", sender="eve")).payload
+
+    simulate(scenario)
+
+
+def test_a_bot_is_silent_while_a_person_has_taken_over() -> None:
+    async def scenario(app: App) -> None:
+        await furnish(app)
+        robo = caller("bob", "bot")
+        await app.lead_desk.take_over(caller("root", "admin"), "desk", True, None)
+        for refused in (
+            app.entrance.to_channel(robo, "desk", "hi"),
+            app.entrance.publish(robo, {"payload": {"chatId": "desk", "content": "hi"}}),
+            app.entrance.reply(robo, "desk", "ana", "hi"),
+            app.entrance.reply(caller("crm", "system"), "desk", "ana", "hi"),
+        ):
+            with pytest.raises(Conflict, match="taken over"):
+                await refused
+        await app.entrance.to_channel(ANA, "desk", "hi")
+
+    simulate(scenario)
+
+
+def test_what_is_sent_to_inboxes_is_in_the_log_of_its_reader() -> None:
+    async def scenario(app: App) -> None:
+        crm, admin = caller("crm", "system"), caller("root", "admin")
+        places = [(USER, "acme", admin), (Target("client", "globex"), "globex", crm), (BROADCAST, EVERYBODY, crm)]
+        for target, tenant, who in places:
+            envelope = await app.entrance.to_inbox(who, target, "hi", fields={"title": "T"}, ident="m1")
+            assert (envelope.tenant, envelope.target, envelope.kind, envelope.id) == (tenant, target, "message", "m1")
+            assert await accepted(app, STORAGE) == [envelope]
+            with pytest.raises(Forbidden):
+                await app.entrance.to_inbox(ANA, target, "hi")
+        with pytest.raises(Forbidden):
+            await app.entrance.to_inbox(admin, Target("client", "globex"), "hi")
 
     simulate(scenario)
 

@@ -8,7 +8,7 @@ import pytest
 from kxmsg.bootstrap import App
 from kxmsg.codecs.envelope import decode_bundle
 from kxmsg.errors import Poison, Transient
-from kxmsg.model.envelope import Bundle, Envelope, Parcel
+from kxmsg.model.envelope import Bundle, Change, Envelope, Parcel
 from kxmsg.model.target import Target
 from kxmsg.ports import Failure, Outgoing
 from kxmsg.services.announcer import Announcer
@@ -124,5 +124,17 @@ def test_nothing_is_published_before_it_is_stored() -> None:
         (outcome,) = await recorder(app, topic, bus).record([parcel(USER, "a")])
         assert isinstance(outcome, Transient)
         assert (topic.published, bus.events) == ([], [])
+
+    simulate(scenario)
+
+
+def test_what_was_deleted_since_is_not_told_again_by_a_repeat() -> None:
+    async def scenario(app: App) -> None:
+        topic, bus = FakeTopic(), RecordingBus()
+        await app.logs.append("acme", USER, [envelope("a")])
+        await app.logs.amend("acme", USER, "a", lambda _: None, Change("updated", 1))
+        assert await recorder(app, topic, bus).record([parcel(USER, "a"), parcel(BOB, "b")]) == [None, None]
+        assert topic.numbers == {"user#bob": [(1, "b")]}
+        assert {event.detail["notificationId"] for event in bus.events} == {"b"}
 
     simulate(scenario)

@@ -229,8 +229,8 @@ class Gateway:
         return "ok"
 
     def numbers(self, connection: str, target: str) -> list[int]:
-        """The numbers of a target's frames, in the order in which they were first pushed."""
-        frames = self.frames.get(connection, [])
+        """The numbers of a target's frames, in the order in which they were first pushed; signals have none."""
+        frames = [frame for frame in self.frames.get(connection, []) if "sequenceNumber" in frame]
         return list(dict.fromkeys(frame["sequenceNumber"] for frame in frames if frame["targetKey"] == target))
 
 

@@ -1,6 +1,7 @@
 """The mappings of the source document and the example of the contract, written as YAML."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,8 @@ def test_our_own_events_go_to_functions_of_others(name: str, target: str, functi
 
 
 def test_an_alert_is_of_new_leads_alone() -> None:
-    lead, group = (Channel("c", "acme", kind, "2026-01-01T00:00:00.000Z", "ana") for kind in ("lead", "group"))
+    group = Channel("c", "acme", "group", "2026-01-01T00:00:00.000Z", "ana")
+    lead = replace(group, type="lead", lead_status="unclaimed")
     told = [event.as_dict() for channel in (lead, group) for event in channel_created(channel, 0)]
     wanted = [one["detail"]["channelType"] for one in told if BY_NAME["NewLeadAlert"].pattern.matches(one)]
     assert wanted == ["lead"]

@@ -16,6 +16,7 @@ from kxmsg.services.locale import reader_locale
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.connections import Connections
 from kxmsg.storage.directory import Directory
+from kxmsg.storage.marks import Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Sessions:
         channels: Channels,
         service: ChannelService,
         directory: Directory,
+        marks: Marks,
         clock: Clock,
         origins: Sequence[str] = (),
     ) -> None:
@@ -46,6 +48,7 @@ class Sessions:
         self._channels = channels
         self._service = service
         self._directory = directory
+        self._marks = marks
         self._clock = clock
         self._origins = frozenset(origins)
 
@@ -64,6 +67,7 @@ class Sessions:
         """Let a connection in; its rows stand when this returns. Raises a Refusal to be answered instead."""
         who = await self.authorize(request)
         await self._directory.touch(who.tenant, who.user, who.name, who.email)
+        await self._marks.greet(who.tenant, who.user)
         named = await self._named(who, request.query)
         connection = Connection(
             id=request.connection,
@@ -87,11 +91,25 @@ class Sessions:
             places = [Place(who.tenant, Target("channel", channel)) for channel in followed]
             if places:
                 await self._connections.subscribe(connection, places)
+        ended = await self._ended(who, places, named)
+        if ended:
+            await self._connections.unsubscribe(connection.id, ended)
         return connection
 
     async def disconnect(self, connection: str) -> None:
         """Forget a connection."""
         await self._connections.close(connection)
+
+    async def _ended(self, who: Principal, places: Sequence[Place], named: Sequence[str]) -> list[Place]:
+        """Where the user was put out while it was being subscribed to: who did it may have found no row to delete."""
+        if not places or (named and allowed(who.roles, Action.READ_CHANNEL)):
+            return []
+        if named:
+            people = [await self._channels.participant(who.tenant, channel, who.user) for channel in named]
+            still = {channel for channel, person in zip(named, people, strict=True) if person is not None}
+        else:
+            still = set(await self._channels.of_user(who.tenant, who.user))
+        return [place for place in places if place.target.id not in still]
 
     async def _named(self, who: Principal, query: Mapping[str, str]) -> list[str]:
         """The channels that the handshake names; raises NotFound for one that is not the user's."""

@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from kxmsg.codecs import native
-from kxmsg.errors import Forbidden, InvalidInput, Refusal, Transient, Unauthenticated, Unavailable
+from kxmsg.errors import InvalidInput, Refusal, Transient, Unauthenticated, Unavailable
+from kxmsg.keys import MAX_NUMBER
 from kxmsg.model.connection import Connection
-from kxmsg.model.envelope import Envelope
+from kxmsg.model.envelope import Entry, Envelope
+from kxmsg.model.target import check_id
 from kxmsg.ports import Clock
 from kxmsg.services.entrance import Entrance
+from kxmsg.services.messages import Messages
 from kxmsg.services.sessions.connecting import principal
 from kxmsg.storage.connections import Connections
 from kxmsg.storage.logs import Logs
@@ -22,14 +25,21 @@ Action: TypeAlias = Callable[[Connection, dict[str, Any]], Awaitable[bytes]]
 class Frames:
     """Answers native frames."""
 
-    def __init__(self, connections: Connections, logs: Logs, entrance: Entrance, clock: Clock) -> None:
+    def __init__(
+        self, connections: Connections, logs: Logs, entrance: Entrance, messages: Messages, clock: Clock
+    ) -> None:
         self._connections = connections
         self._logs = logs
         self._entrance = entrance
+        self._messages = messages
         self._clock = clock
         self._actions: dict[str, Action] = {
             "message.send": self._message_send,
             "sendMessage": self._send_message,
+            "edit": self._edit,
+            "delete": self._delete,
+            "react": self._react,
+            "read": self._read,
             "ping": self._ping,
         }
 
@@ -61,14 +71,12 @@ class Frames:
 
     async def _message_send(self, connection: Connection, fields: dict[str, Any]) -> bytes:
         """``message.send`` {threadId, text, sender?, metadata?} [S1]."""
-        sender = fields.get("sender")
-        if sender is not None and sender not in (connection.user, connection.email):
-            raise Forbidden("sender is not the token's user", code="foreign_sender")
         envelope = await self._entrance.to_channel(
             principal(connection),
             fields.get("threadId", ""),
             fields.get("text"),
             metadata=fields.get("metadata"),
+            sender=fields.get("sender"),
             client_id=fields.get("id"),
             origin=connection.id,
         )
@@ -80,6 +88,32 @@ class Frames:
             principal(connection), fields, client_id=fields.get("id"), origin=connection.id
         )
         return _acknowledged(fields, envelope)
+
+    async def _edit(self, connection: Connection, fields: dict[str, Any]) -> bytes:
+        """``edit`` {messageId, content}; the channel gets ``message.updated``."""
+        given = {"content": fields.get("content")}
+        entry = await self._messages.edit(principal(connection), _message_id(fields), given, origin=connection.id)
+        return _changed(fields, entry)
+
+    async def _delete(self, connection: Connection, fields: dict[str, Any]) -> bytes:
+        """``delete`` {messageId}; the channel gets ``message.deleted``."""
+        entry = await self._messages.delete(principal(connection), _message_id(fields), connection.id)
+        return _changed(fields, entry)
+
+    async def _react(self, connection: Connection, fields: dict[str, Any]) -> bytes:
+        """``react`` {messageId, emoji, remove?}; the channel gets ``reaction``."""
+        who, on = principal(connection), not fields.get("remove", False)
+        emoji = fields.get("emoji")
+        entry = await self._messages.react(who, _message_id(fields), emoji, on=on, origin=connection.id)
+        return _changed(fields, entry)
+
+    async def _read(self, connection: Connection, fields: dict[str, Any]) -> bytes:
+        """``read`` {channelId, sequenceNumber}: all up to this number; the channel gets ``read``."""
+        channel, number = fields.get("channelId", ""), fields.get("sequenceNumber")
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_NUMBER:
+            raise InvalidInput("sequenceNumber must be a number that a message has")
+        read = await self._messages.mark_read_up_to(principal(connection), channel, number, connection.id)
+        return native.ack(fields.get("id"), channelId=channel, readSequence=read)
 
     async def _ping(self, connection: Connection, fields: dict[str, Any]) -> bytes:
         """``ping``: a lost last message is noticed by the heads."""
@@ -97,3 +131,13 @@ class Frames:
 
 def _acknowledged(fields: dict[str, Any], envelope: Envelope) -> bytes:
     return native.ack(fields.get("id"), messageId=envelope.id, channelId=envelope.target.id)
+
+
+def _changed(fields: dict[str, Any], entry: Entry) -> bytes:
+    envelope = entry.envelope
+    place = {"channelId": envelope.target.id} if envelope.target.type == "channel" else {}
+    return native.ack(fields.get("id"), messageId=envelope.id, **place, revision=entry.revision)
+
+
+def _message_id(fields: dict[str, Any]) -> str:
+    return check_id(fields.get("messageId", ""), "messageId")

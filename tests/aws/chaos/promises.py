@@ -70,7 +70,7 @@ def _pushed(run: Run) -> list[str]:
             got = dict.fromkeys(
                 frame["sequenceNumber"]
                 for frame in map(orjson.loads, frames)
-                if frame["targetKey"] == f"channel#{channel}"
+                if frame["targetKey"] == f"channel#{channel}" and "sequenceNumber" in frame  # signals have none
             )
             first = [number for number in got if number in set(ordered)]
             if first != ordered[: len(first)]:

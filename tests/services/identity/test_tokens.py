@@ -157,6 +157,34 @@ async def test_key_brought_along_is_ignored(headers: dict[str, Any]) -> None:
     await refusal(token(OTHER_KEY, "ec", headers=headers))
 
 
+@pytest.mark.parametrize("where", ["jwk", "jku", "x5u"])
+async def test_key_brought_along_is_not_looked_up_by_another_name(where: str) -> None:
+    """Not even where the set has no such key: nothing is fetched, and the keys of the set are asked alone."""
+    verifier, keys, _ = make()
+    brought = {"jwk": jwk(OTHER_KEY, "mine")} if where == "jwk" else {where: "http://127.0.0.1:9/keys"}
+    assert "not known" in (await refusal(token(OTHER_KEY, "mine", headers=brought), verifier)).message
+    assert keys.looked_up == 1
+
+
+async def test_token_without_an_algorithm_is_refused() -> None:
+    """RFC 7515, section 4.1.1: it must be there."""
+    _, payload, signature = token().split(".")
+    await refusal(f"{_segment({'kid': 'ec'})}.{payload}.{signature}")
+
+
+async def test_detached_payload_is_refused() -> None:
+    """RFC 7797: what would be signed is not what is read."""
+    _, payload, signature = token().split(".")
+    await refusal(f"{_segment({'alg': 'ES256', 'kid': 'ec', 'b64': False, 'crit': ['b64']})}.{payload}.{signature}")
+    await refusal(f"{_segment({'alg': 'ES256', 'kid': 'ec'})}..{signature}")
+
+
+@pytest.mark.parametrize("exp", ["9999999999", True, [], {}])
+async def test_expiry_that_is_no_number_is_refused(exp: Any) -> None:
+    """RFC 7519, section 2: a NumericDate."""
+    assert "exp" in (await refusal(token(exp=exp))).message
+
+
 async def test_unknown_critical_extension_is_refused() -> None:
     """RFC 7515, section 4.1.11."""
     await refusal(token(headers={"crit": ["exp2"], "exp2": 1}))

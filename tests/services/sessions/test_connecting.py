@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from kxmsg.audience import SHARDS
 from kxmsg.bootstrap import App
 from kxmsg.errors import Forbidden, NotFound, Refusal, Unauthenticated
+from kxmsg.model.connection import Place
 from kxmsg.model.principal import Principal
+from kxmsg.model.target import Target
 from kxmsg.services.sessions import ConnectRequest, Sessions
 from kxmsg.services.sessions.connecting import principal
-from tests.product import caller, simulate
+from tests.product import caller, envelope, simulate
 from tests.services.test_entrance import furnish
 
 
@@ -30,7 +32,7 @@ class Tokens:
 def sessions(app: App, *origins: str) -> Sessions:
     return Sessions(
         Tokens(),  # type: ignore[arg-type] # half a verifier
-        app.connections, app.channels, app.channel_service, app.directory, app.clock, origins,
+        app.connections, app.channels, app.channel_service, app.directory, app.marks, app.clock, origins,
     )  # fmt: skip
 
 
@@ -163,5 +165,17 @@ def test_any_handshake_is_let_in_or_refused(queries: list[dict[str, Any]]) -> No
             except Refusal:
                 continue
             assert opened == await app.connections.get(f"c{n}")
+
+    simulate(scenario)
+
+
+def test_what_comes_after_the_first_connection_is_unread() -> None:
+    async def scenario(app: App) -> None:
+        client = Target("client", "acme")
+        await app.logs.append("acme", client, [envelope("before", client)])
+        await sessions(app).connect(request(token="ana:member"))
+        await app.logs.append("acme", client, [envelope("after", client)])
+        (box,) = await app.marks.look("acme", "ana", [Place("acme", client)])
+        assert box.view.unread == 1
 
     simulate(scenario)

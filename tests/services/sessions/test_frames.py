@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kxmsg.bootstrap import App
+from kxmsg.codecs.envelope import decode_bundle
 from kxmsg.errors import Transient
 from kxmsg.model.connection import Place
 from kxmsg.testing.virtual import START
+from kxmsg.topology import FANOUT_FIFO
 from tests.product import DESK, USER, connection, envelope, simulate
 from tests.services.test_entrance import furnish, json
 
@@ -64,6 +66,15 @@ def test_a_message_is_acknowledged_with_its_id_and_a_repeat_with_the_same() -> N
         ({**SEND, "text": "x" * 70_000}, "too_large"),
         ({**SEND, "sender": "bob"}, "foreign_sender"),
         ({"action": "sendMessage", "payload": []}, "invalid_input"),
+        ({"action": "edit"}, "invalid_id"),
+        ({"action": "edit", "messageId": "none", "content": "x"}, "message_not_found"),
+        ({"action": "edit", "messageId": "none", "content": 7}, "invalid_input"),
+        ({"action": "delete", "messageId": 7}, "invalid_id"),
+        ({"action": "react", "messageId": "none", "emoji": 7}, "invalid_emoji"),
+        ({"action": "read", "channelId": "desk", "sequenceNumber": "7"}, "invalid_input"),
+        ({"action": "read", "channelId": "desk", "sequenceNumber": 10**12}, "invalid_input"),
+        ({"action": "read", "channelId": "none", "sequenceNumber": 1}, "channel_not_found"),
+        ({"action": "read", "channelId": [], "sequenceNumber": 1}, "invalid_id"),
         ('{"action": "ping", "id": ' + "[" * 300 + "]" * 300 + "}", "invalid_id"),
     ],
     ids=lambda value: str(value)[:40],
@@ -120,6 +131,31 @@ def test_a_pong_tells_where_each_subscribed_log_stands() -> None:
     simulate(scenario)
 
 
+def test_messages_are_edited_answered_read_and_deleted_by_frames() -> None:
+    async def scenario(app: App) -> None:
+        await open_connection(app)
+        await app.logs.create("acme", DESK)
+        said = envelope("m", DESK, payload={"content": "hi", "senderId": "ana", "metadata": {}})
+        await app.logs.append("acme", DESK, [said])
+        about = {"messageId": "m", "channelId": "desk"}
+        assert await ask(app, {"id": 1, "action": "edit", "messageId": "m", "content": "ho"}) == {
+            "type": "ack", "id": 1, **about, "revision": 1,
+        }  # fmt: skip
+        react = {"action": "react", "messageId": "m", "emoji": "👍"}
+        assert await ask(app, react) == {"type": "ack", **about, "revision": 2}
+        assert (await ask(app, {**react, "remove": True}))["revision"] == 3
+        read = {"action": "read", "channelId": "desk", "sequenceNumber": 7}
+        assert await ask(app, read) == {"type": "ack", "channelId": "desk", "readSequence": 1}
+        assert (await ask(app, {"action": "delete", "messageId": "m"}))["revision"] == 4
+        assert (await ask(app, {"action": "delete", "messageId": "m"}))["code"] == "message_not_found"
+        deliveries = await app.queue(FANOUT_FIFO).receive(10, wait=0, visibility=30)
+        bundles = [decode_bundle(delivery.body) for delivery in deliveries]
+        origins = {one.change.origin if one.change else one.entries[0].envelope.origin for one in bundles}
+        assert (len(bundles), origins) == (5, {"c1"})
+
+    simulate(scenario)
+
+
 def test_a_backend_that_is_away_is_told_with_the_clients_id() -> None:
     async def scenario(app: App) -> None:
         await open_connection(app)
@@ -135,8 +171,10 @@ def test_a_backend_that_is_away_is_told_with_the_clients_id() -> None:
     simulate(scenario)
 
 
-names = st.sampled_from(["id", "action", "threadId", "text", "sender", "metadata", "payload", "messageType", "x"])
-actions = st.sampled_from(["message.send", "sendMessage", "ping"])
+names = st.sampled_from(
+    ["id", "action", "threadId", "text", "sender", "metadata", "payload", "messageType", "messageId", "emoji", "x"]
+)
+actions = st.sampled_from(["message.send", "sendMessage", "ping", "edit", "delete", "react", "read"])
 frames = st.builds(lambda action, fields: {"action": action, **SEND, **fields}, actions, st.dictionaries(names, json))
 texts = (
     st.text(max_size=20)

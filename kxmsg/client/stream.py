@@ -1,0 +1,250 @@
+"""Events: a WebSocket that connects again when it is cut, and sends that are known to have arrived."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from itertools import count
+from secrets import token_hex
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
+from urllib.parse import quote, urlencode
+
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from kxmsg.client.http import Credentials, refusal
+from kxmsg.client.positions import Position, Positions
+from kxmsg.client.records import Frame
+from kxmsg.errors import Forbidden, InvalidInput, NotFound, Refusal, StartError, TooLarge
+from kxmsg.retry import Backoff
+
+Resume: TypeAlias = Callable[["Events", Mapping[str, Position]], Awaitable[None]]
+"""Called each time that a connection stands, with where each log was left off: nothing yet, the first time."""
+
+Lost: TypeAlias = Callable[[Exception], None]
+"""Called when a connection ended, or could not be had, before it is tried again."""
+
+PING_EVERY: Final = 60.0
+"""Seconds between pings; a gateway closes what is silent for 10 minutes."""
+
+PONG_WITHIN: Final = 20.0
+
+SEND_WITHIN: Final = 30.0
+
+MAX_WAITING: Final = 10_000
+"""Frames that wait to be taken; with more, whoever takes them is too slow, and the connection is cut."""
+
+_BACKOFF: Final = Backoff(base=0.2, cap=10.0)
+
+_RECONNECT: Final = frozenset({"unknown_connection", "token_expired"})
+
+_KINDS: Final[dict[str, type[Refusal]]] = {
+    **{kind.code: kind for kind in Refusal.__subclasses__()},
+    "channel_not_found": NotFound,
+    "foreign_sender": Forbidden,
+    "invalid_id": InvalidInput,
+    "malformed": InvalidInput,
+    "too_large": TooLarge,
+}
+
+
+class Events:
+    """Frames as they come, each entry once. Use with ``async with``, and iterate, in one task.
+
+    ``query`` names channels, as ``{"threadId": …}``. The iteration ends with a :class:`~kxmsg.errors.Refusal` where the
+    gateway refuses, else never. What comes in between two connections is missed unless ``resume`` asks for it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials,
+        *,
+        query: Mapping[str, str] | None = None,
+        resume: Resume | None = None,
+        lost: Lost | None = None,
+        ping_every: float = PING_EVERY,
+    ) -> None:
+        self._url = f"{url}?{urlencode(query, quote_via=quote)}" if query else url
+        self._credentials = credentials
+        self._resume = resume
+        self._lost = lost
+        self._ping_every = ping_every
+        self._positions = Positions()
+        self._frames: deque[Frame] = deque()
+        self._arrived = asyncio.Event()
+        self._pending: dict[str, tuple[str, asyncio.Future[Frame]]] = {}
+        self._pings = count(1)
+        self._socket: ClientConnection | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._running = asyncio.create_task(self._run(), name="kxmsg events")
+        self._running.add_done_callback(lambda _: self._arrived.set())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        for _, future in self._pending.values():
+            future.cancel()
+
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        while True:
+            while self._frames:
+                yield self._frames.popleft()
+            if self._running is None or self._running.done():
+                if self._running is not None and not self._running.cancelled():
+                    self._running.result()
+                return
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    @property
+    def positions(self) -> dict[str, Position]:
+        """Where each log stands for this client, by target key."""
+        return self._positions.all()
+
+    async def send(
+        self, channel: str, text: str, *, metadata: Mapping[str, Any] | None = None, within: float = SEND_WITHIN
+    ) -> Frame:
+        """Say something in a channel; the ``ack``, with its ``messageId``. As :meth:`ask`."""
+        fields: dict[str, Any] = {"action": "message.send", "threadId": channel, "text": text}
+        return await self.ask({**fields, "metadata": dict(metadata)} if metadata else fields, within=within)
+
+    async def ask(self, frame: Mapping[str, Any], *, within: float = SEND_WITHIN) -> Frame:
+        """Send a frame and return its answer. It is sent again, under the same id, on each new connection until then.
+
+        Raises the :class:`~kxmsg.errors.Refusal` that is answered, and TimeoutError after ``within`` seconds: then it
+        may or may not have been done.
+        """
+        ident = str(frame.get("id") or token_hex(12))
+        text = orjson.dumps({**frame, "id": ident}).decode()
+        future: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._pending[ident] = text, future
+        try:
+            async with asyncio.timeout(within):
+                for attempt in count():
+                    await self._send(text)
+                    answer = await self._answer(future)
+                    if answer["type"] != "error":
+                        return answer
+                    if answer.get("code") != "unavailable":
+                        code = str(answer.get("code"))
+                        raise _KINDS.get(code, Refusal)(str(answer.get("message")), code=code)
+                    await asyncio.sleep(_BACKOFF.delay(attempt))
+                    future = asyncio.get_running_loop().create_future()
+                    self._pending[ident] = text, future
+        finally:
+            self._pending.pop(ident, None)
+        raise AssertionError("count() has no end")
+
+    async def _answer(self, future: "asyncio.Future[Frame]") -> Frame:
+        """The answer, or what ended the connections for good."""
+        if self._running is None:
+            raise RuntimeError("use Events with 'async with'")
+        either: set[asyncio.Future[Any]] = {future, self._running}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if future.done():
+            return future.result()
+        self._running.result()
+        raise asyncio.CancelledError
+
+    async def _send(self, text: str) -> None:
+        """Where there is no connection now, the next one sends it."""
+        if self._socket is not None:
+            try:
+                await self._socket.send(text)
+            except ConnectionClosed:
+                return
+
+    # --------------------------------------------------------------------------------------------- the connection
+
+    async def _run(self) -> None:
+        attempt = 0
+        renewed = False
+        while True:
+            try:
+                headers = await self._credentials.header()
+                async with connect(
+                    self._url, additional_headers=headers, compression=None, ping_interval=None
+                ) as socket:
+                    attempt, renewed = 0, False
+                    await self._talk(socket)
+            except InvalidStatus as refused:
+                status, body = refused.response.status_code, bytes(refused.response.body or b"")
+                if status < 500:
+                    if status != 401 or renewed or not self._credentials.renewable:
+                        raise refusal(status, body) from refused
+                    renewed = True
+                    continue
+                failure: Exception = refused
+            except InvalidHandshake as error:
+                raise StartError(f"what answers at {_bare(self._url)} is no gateway of kxmsg ({error})") from error
+            except (OSError, ConnectionClosed, TimeoutError) as error:
+                failure = error
+            finally:
+                self._socket = None
+            if self._lost is not None:
+                self._lost(failure)
+            await asyncio.sleep(_BACKOFF.delay(attempt))
+            attempt += 1
+
+    async def _talk(self, socket: ClientConnection) -> None:
+        """Until the connection ends, which raises ConnectionClosed, or TimeoutError where it is dead."""
+        left_at = self.positions
+        self._socket = socket
+        tasks = {asyncio.create_task(part) for part in (self._read(socket), self._ping(), self._begin(socket, left_at))}
+        try:
+            while True:  # the beginning ends, the others raise
+                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        except TimeoutError:  # nobody is there, or nobody takes what comes: no leave is taken
+            socket.transport.abort()
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+
+    async def _begin(self, socket: ClientConnection, left_at: Mapping[str, Position]) -> None:
+        for text, _ in list(self._pending.values()):
+            await socket.send(text)
+        if self._resume is not None:
+            await self._resume(self, left_at)
+
+    async def _read(self, socket: ClientConnection) -> None:
+        while True:
+            frame = orjson.loads(await socket.recv())
+            if not isinstance(frame, dict):
+                continue
+            if frame.get("type") in ("ack", "error", "pong"):
+                self._settle(frame, socket)
+            elif self._positions.is_new(frame):
+                self._frames.append(frame)
+                self._arrived.set()
+                if len(self._frames) > MAX_WAITING:
+                    raise TimeoutError(f"{MAX_WAITING} frames wait to be taken")
+
+    def _settle(self, frame: Frame, socket: ClientConnection) -> None:
+        if frame.get("code") in _RECONNECT:  # what is pending is sent again on the next connection
+            socket.transport.abort()
+            return
+        _, future = self._pending.get(str(frame.get("id")), ("", None))
+        if future is not None and not future.done():
+            future.set_result(frame)
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(self._ping_every)
+            await self.ask({"action": "ping", "id": f"ping-{next(self._pings)}"}, within=PONG_WITHIN)
+
+
+def _bare(url: str) -> str:
+    return url.partition("?")[0]
