@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from math import isnan
 from pathlib import Path
 from typing import Final
 
@@ -70,7 +69,7 @@ async def _matching() -> list[str]:
 
 async def _rendering() -> list[str]:
     rows = [*notification(), *expressions()]
-    lines = [f"| {name.replace('|', '&#124;')} | {_microseconds(spent)} |" for name, spent in rows]
+    lines = [f"| {name.replace('|', '&#124;')} | {spent:.2f} |" for name, spent in rows]
     return ["| what | µs |", "|---|---|", *lines, "", f"Compiling the notification takes {compilation():.2f} ms."]
 
 
@@ -145,10 +144,6 @@ def _events(result: Throughput) -> list[str]:
         f"{result.events / result.seconds:,.0f} events/s.",
         f"- CPU per event: {sum(result.cpu.values()):.0f} µs ({parts}).",
     ]
-
-
-def _microseconds(spent: float) -> str:
-    return "not installed" if isnan(spent) else f"{spent:.2f}"
 
 
 def _machine() -> str:

@@ -109,6 +109,8 @@ class Server(asyncio.BufferedProtocol):
             case "GetQueueUrl":
                 url = f"{self._url()}/000000000000/{request['QueueName']}"
                 self._write(orjson.dumps({"QueueUrl": url}))
+            case "GetQueueAttributes":
+                self._write(orjson.dumps({"Attributes": dict.fromkeys(request["AttributeNames"], "0")}))
             case "ReceiveMessage":
                 self._hand_out(request["QueueUrl"].rpartition("/")[2], request.get("MaxNumberOfMessages", 1))
             case "DeleteMessage":
