@@ -34,8 +34,11 @@ from kxmsg.services.inbox import Inbox
 from kxmsg.services.messages import Messages
 from kxmsg.services.notifications import Notifications
 from kxmsg.services.notifier import Notifier
+from kxmsg.services.personal_data import PersonalData
+from kxmsg.services.readers import Readers
 from kxmsg.services.recorder import Recorder
 from kxmsg.services.signals import Signals
+from kxmsg.services.users import Users
 from kxmsg.settings import Settings
 from kxmsg.sigv4 import Credentials
 from kxmsg.storage.bots import Bots
@@ -301,11 +304,35 @@ class App:
 
     @cached_property
     def announcer(self) -> Announcer:
-        return Announcer(self.bus, self.directory, self.channels, self.settings.available_events)
+        mode = self.settings.available_events
+        return Announcer(self.bus, self.directory, self.channels, self.readers, mode)
 
     @cached_property
     def delivery(self) -> Delivery:
-        return Delivery(self.connections, self.gateway, self.clock)
+        return Delivery(self.connections, self.gateway, self.readers, self.clock)
+
+    @cached_property
+    def readers(self) -> Readers:
+        return Readers(self.marks, self.read_cursors)
+
+    @cached_property
+    def users(self) -> Users:
+        return Users(self.directory, self.connections, self.signals, self.secrets.cursor_key())
+
+    @cached_property
+    def personal_data(self) -> PersonalData:
+        return PersonalData(
+            self.directory,
+            self.logs,
+            self.channels,
+            self.connections,
+            self._changes,
+            self.amender,
+            Purge(self.tables),
+            self.marks,
+            self.clock,
+            self.secrets.cursor_key(),
+        )
 
     @cached_property
     def bots(self) -> Bots:

@@ -105,6 +105,11 @@ def member_key(tenant: str, user: str) -> str:
     return f"{tenant}#MEMBER#{user}"
 
 
+def left_key(tenant: str, user: str) -> str:
+    """Partition of the channels that a user has left; the sort key is the channel's id."""
+    return f"{tenant}#LEFT#{user}"
+
+
 def leads_key(tenant: str) -> str:
     """Partition, in the index, of the leads that nobody has claimed; sorted by when they came."""
     return f"{tenant}#LEADS"

@@ -23,7 +23,8 @@ class Head:
     """Where a log stands: ``seq`` is the last number given, ``rev`` counts changes. An absent log is ``Head()``.
 
     ``at`` is when its last entry was made, in epoch milliseconds; 0 where there is none. ``lives`` tells what of an
-    inbox's log counts, and until when; a channel's has none.
+    inbox's log counts, and until when; a channel's has none. ``erased``, epoch milliseconds: what was made up to then
+    is gone, and does not come back if it is delivered again.
     """
 
     seq: int = 0
@@ -32,6 +33,7 @@ class Head:
     rev: int = 0
     at: int = 0
     lives: Lifetimes = field(default_factory=Lifetimes)
+    erased: int = 0
 
     @classmethod
     def of(cls, item: Mapping[str, Any] | None) -> "Head":
@@ -40,7 +42,8 @@ class Head:
             return cls()
         lives = Lifetimes.of(item) if "runs" in item else Lifetimes()
         deleted = bool(item.get("deleted"))
-        return cls(item["seq"], item["epoch"], deleted, item.get("rev", 0), item.get("at", 0), lives)
+        rev, at, erased = item.get("rev", 0), item.get("at", 0), item.get("erased", 0)
+        return cls(item["seq"], item["epoch"], deleted, rev, at, lives, erased)
 
     @property
     def exists(self) -> bool:
@@ -63,6 +66,10 @@ class Batch:
         for envelope in envelopes:
             first.setdefault(envelope.id, envelope)
         return cls(list(first.values()))
+
+    def since(self, erased: int) -> None:
+        """Drop what was made up to then (epoch milliseconds): the log was erased after it."""
+        self.waiting = [envelope for envelope in self.waiting if envelope.created_at > erased]
 
     def numbered(self, head: Head) -> list[Entry]:
         """The numbers that the next transaction would give."""

@@ -43,6 +43,7 @@ class Action(StrEnum):
     READ_PERMISSIONS = auto()
     MANAGE_PERMISSIONS = auto()
     LIST_USERS = auto()
+    READ_USER = auto()
     MANAGE_USERS = auto()
     EXPORT_USER = auto()
     SET_PREFERENCES = auto()
@@ -93,6 +94,7 @@ _TABLE: Final[dict[Action, tuple[str, tuple[When, ...]]]] = {
     A.READ_PERMISSIONS: ("list a user's permissions", (YES, YES, OWN, OWN, OWN, OWN)),
     A.MANAGE_PERMISSIONS: ("list, grant, revoke a channel's permissions", (YES, YES, OWNER, NO, NO, OWNER)),
     A.LIST_USERS: ("list the tenant's users", (YES, YES, YES, NO, NO, NO)),
+    A.READ_USER: ("see a user of the tenant", (YES, YES, YES, OWN, OWN, OWN)),
     A.MANAGE_USERS: ("change users, erase a user's data", (YES, YES, NO, NO, NO, NO)),
     A.EXPORT_USER: ("export a user's data", (YES, YES, OWN, NO, OWN, OWN)),
     A.SET_PREFERENCES: ("read and change preferences", (YES, YES, OWN, OWN, OWN, OWN)),

@@ -7,10 +7,12 @@ from typing import Final, TypeVar
 
 from kxmsg.claims import MAX_BODY
 from kxmsg.codecs.envelope import encode_bundle, encode_parcel
+from kxmsg.codecs.job import encode_chunk
 from kxmsg.errors import Permanent, Transient
 from kxmsg.keys import derived_id, group_id, tenant_group
 from kxmsg.model.envelope import Bundle, Envelope, Parcel
 from kxmsg.model.event import Event
+from kxmsg.model.job import Chunk
 from kxmsg.model.target import Target
 from kxmsg.ports import EventBus, Failure, Outgoing, Queue, Topic
 from kxmsg.retry import Backoff
@@ -63,6 +65,14 @@ def bundle_messages(bundle: Bundle) -> list[Outgoing]:
         dedup = derived_id(0, *bundle.unique)
         return [Outgoing(body, group_id(bundle.tenant, bundle.target), dedup, attributes=attributes)]
     return [Outgoing(body, tenant_group(bundle.tenant), attributes=attributes)]
+
+
+def chunk_message(chunk: Chunk) -> Outgoing:
+    """A chunk on its way to fan-out: in order with the others of its shard."""
+    bundle, moment = chunk.bundle, chunk.moment
+    group = derived_id(0, group_id(bundle.tenant, bundle.target), chunk.shard)
+    again = () if moment is None or moment.until is None else (moment.until,)
+    return Outgoing(encode_chunk(chunk), group, derived_id(0, group, *bundle.unique, *again))
 
 
 async def send_all(queue: Queue, messages: Sequence[Outgoing]) -> list[Failure]:

@@ -33,6 +33,7 @@ EXPECTED = {
     "read_permissions": "yyssss",
     "manage_permissions": "yyo--o",
     "list_users": "yyy---",
+    "read_user": "yyysss",
     "manage_users": "yy----",
     "export_user": "yys-ss",
     "set_preferences": "yyssss",

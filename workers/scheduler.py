@@ -1,19 +1,25 @@
 """Scheduler: what is due enters the path, what was owed to the bus is published, what has expired is swept."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from kxmsg import Context, Worker
 from kxmsg.bootstrap import App
 from kxmsg.errors import BackendError, Poison
-from kxmsg.model.envelope import Envelope
+from kxmsg.log import Head
+from kxmsg.model.envelope import Bundle, Entry, Envelope
+from kxmsg.model.job import Chunk, Wait
+from kxmsg.ports import Outgoing
 from kxmsg.runtime.faults import describe
-from kxmsg.storage.due import SHARDS, DueItem, DueWindow
+from kxmsg.storage.due import SHARDS, DueItem, DueWait, DueWindow
+from kxmsg.storage.logs import Located
 from kxmsg.storage.windows import Collected
 from kxmsg.subscriptions.template import Template
 from kxmsg.telemetry import get_logger
-from kxmsg.transport import parcel_messages, send
+from kxmsg.topology import FANOUT_CHUNK
+from kxmsg.transport import chunk_message, parcel_messages, send
 
 GIVE_BACK: Final = 2.0
 """Seconds that giving the shards back may take: it comes after the drain, out of what that leaves over."""
@@ -44,9 +50,28 @@ async def _fire(shard: int, app: App) -> None:
             envelopes = [envelope for envelope in due if envelope.ordering == ordering]
             if envelopes:
                 await send(queue, parcel_messages(envelopes))
-        await app.due.done(items)
+        waits = [one for one in ripe if isinstance(one, DueWait)]
+        if waits:
+            await send(app.queue(FANOUT_CHUNK), await _reminders(waits, app))
+        await app.due.done([*items, *waits])
         await app.digests.forget(closed)
         ripe = await app.due.ripe(shard)
+
+
+async def _reminders(due: Sequence[DueWait], app: App) -> list[Outgoing]:
+    """To fan-out again, for those whose quiet hours end: what still stands of the entries, as it stands now."""
+    waits = [one.wait for one in due]
+    entries = await app.logs.entries([Located(one.tenant, one.target, one.sequence) for one in waits])
+    heads = await app.logs.heads([(one.tenant, one.target) for one in waits])
+    return [
+        chunk_message(Chunk(wait.shard, _bundle(wait, entry, head), wait.moment))
+        for wait, entry, head in zip(waits, entries, heads, strict=True)
+        if entry is not None
+    ]
+
+
+def _bundle(wait: Wait, entry: Entry, head: Head) -> Bundle:
+    return Bundle(wait.tenant, wait.target, entry.envelope.ordering, head.epoch, (entry,))
 
 
 def summed_up(window: Collected, app: App) -> list[Envelope]:

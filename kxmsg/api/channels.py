@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from kxmsg.api.channel_records import channel_record, shown_record
 from kxmsg.api.deps import Answer, Body, Caller, FreshId, Metadata, Product
 from kxmsg.api.etags import IfMatch, etag
-from kxmsg.api.locale import ReaderLocale
+from kxmsg.api.locale import CallerReads
 from kxmsg.api.message_records import message_record
 from kxmsg.bootstrap import App
 from kxmsg.errors import Forbidden, InvalidInput, Refusal
@@ -172,12 +172,13 @@ async def delete_channels(
 
 
 @router.get("/channels/{channel_id}", summary="A channel with its last messages")
-async def get_channel(channel_id: str, who: Caller, app: Product, locale: ReaderLocale, response: Response) -> Answer:
+async def get_channel(channel_id: str, who: Caller, app: Product, reader: CallerReads, response: Response) -> Answer:
     """For its participants, the tenant's administrators and, while a lead is unclaimed, those who may claim it."""
     channel = await app.channel_lookup.get(who, channel_id)
     entries, more = await app.channel_lookup.recent(channel)
     (shown,) = await app.channel_lookup.shown([channel])
     tag(response, channel)
+    locale = await reader.locale(entry.envelope for entry in entries)
     return {
         "success": True,
         "channel": shown_record(shown),

@@ -7,6 +7,7 @@ from fastapi import Request
 
 from kxmsg.services.identity import TokenVerifier
 from kxmsg.settings import Settings
+from kxmsg.storage.directory import Directory
 from kxmsg.storage.idempotency import Idempotency
 
 Check = Callable[[], Awaitable[None]]
@@ -21,6 +22,9 @@ class App(Protocol):
 
     @property
     def verifier(self) -> TokenVerifier: ...
+
+    @property
+    def directory(self) -> Directory: ...
 
     @property
     def idempotency(self) -> Idempotency: ...

@@ -45,8 +45,23 @@ CHANNEL: Final[dict[str, Any]] = {
 }
 
 PERMISSION: Final[dict[str, Any]] = {"userId": "ana", "chatId": "lead-desk", "role": "member"}
-USER: Final[dict[str, Any]] = {"userId": "ana", "tenantId": "acme", "name": "Ana", "roles": ["member"], "locale": "de"}
-PREFERENCES: Final[dict[str, Any]] = {"locale": "de"}
+USER: Final[dict[str, Any]] = {
+    "userId": "ana",
+    "tenantId": "acme",
+    "name": "Ana",
+    "email": "ana@acme.example",
+    "roles": ["member"],
+    "locale": "de",
+    "timeZone": "Europe/Berlin",
+    "createdAt": _AT,
+    "updatedAt": _AT,
+}
+PREFERENCES: Final[dict[str, Any]] = {
+    "locale": "de",
+    "timeZone": "Europe/Berlin",
+    "categories": {"marketing": {"websocket": True, "events": False}},
+    "quietHours": {"start": "22:00", "end": "07:00", "allowUrgent": True},
+}
 
 _NOTE: Final = {"targetType": "user", "userId": "ana", "title": "Order shipped", "content": "It is on its way."}
 _SAID: Final = {"targetType": "channel", "channelId": "lead-desk", "messageType": "chat", "content": "Hello!"}
@@ -91,7 +106,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "PUT /channels/{channel_id}/takeover": {"isHumanOverride": True, "agentId": "ana"},
     "POST /permissions": PERMISSION,
     "PUT /users/{user_id}": {"name": "Ana", "roles": ["employee"]},
-    "PUT /users/me/preferences": PREFERENCES,
+    "PUT /users/{user_id}/preferences": PREFERENCES,
 }
 """What is sent, by route."""
 
@@ -149,7 +164,25 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "DELETE /permissions": {"message": "Permission revoked successfully"},
     "GET /users": _list("users", USER),
     "PUT /users/{user_id}": {"user": USER},
-    "GET /users/me/preferences": {"preferences": PREFERENCES},
-    "PUT /users/me/preferences": {"preferences": PREFERENCES},
+    "GET /users/{user_id}": {"user": USER},
+    "GET /users/{user_id}/preferences": {"preferences": PREFERENCES},
+    "PUT /users/{user_id}/preferences": {"preferences": PREFERENCES},
+    "GET /users/{user_id}/data": {
+        "data": {
+            "user": USER,
+            "preferences": PREFERENCES,
+            "channels": ["lead-desk"],
+            "notifications": [NOTIFICATION],
+            "messages": [MESSAGE],
+        },
+        "count": 2,
+        "nextCursor": None,
+        "hasMore": False,
+        "queryParams": {"limit": 200},
+    },
+    "DELETE /users/{user_id}/data": {
+        "message": "User data erased successfully",
+        "summary": {"entriesDeleted": 12, "messagesDeleted": 3, "reactionsDeleted": 1, "channelsLeft": 2},
+    },
 }
 """What is answered, by route, beside ``success: true``."""

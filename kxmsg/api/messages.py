@@ -7,7 +7,7 @@ from pydantic import Field
 
 from kxmsg.api.deps import Answer, Body, Caller, FreshId, Metadata, Product
 from kxmsg.api.etags import IfMatch, etag
-from kxmsg.api.locale import ReaderLocale
+from kxmsg.api.locale import CallerReads
 from kxmsg.api.message_records import accepted_record, message_record, seen_record
 from kxmsg.api.prefer import Accepted
 from kxmsg.errors import Forbidden, InvalidInput
@@ -61,7 +61,7 @@ class ReactionIn(Body):
 async def list_messages(
     who: Caller,
     app: Product,
-    locale: ReaderLocale,
+    reader: CallerReads,
     channel_id: Annotated[str | None, Query(alias="channelId")] = None,
     chat_id: Annotated[str | None, Query(alias="chatId", description="Another name of channelId.")] = None,
     user_id: Annotated[str | None, Query(alias="userId", description="Whose; by default one's own.")] = None,
@@ -107,6 +107,7 @@ async def list_messages(
     page = await app.history.page(
         who, channel, user_id, types, wanted, limit=limit, cursor=cursor or start_key or before
     )
+    locale = await reader.locale(one.entry.envelope for one in page.messages)
     return {
         "success": True,
         "messages": [seen_record(one, locale) for one in page.messages],
@@ -163,10 +164,11 @@ async def send_message(body: MessageIn, who: Caller, app: Product, fresh: FreshI
 
 
 @router.get("/messages/{message_id}", summary="A message")
-async def get_message(message_id: str, who: Caller, app: Product, locale: ReaderLocale, response: Response) -> Answer:
+async def get_message(message_id: str, who: Caller, app: Product, reader: CallerReads, response: Response) -> Answer:
     """For those who take part in its channel, or to whose inbox it was sent."""
     seen = await app.messages.get(who, message_id)
     response.headers["ETag"] = _tag(seen.entry)
+    locale = await reader.locale([seen.entry.envelope])
     return {"success": True, "message": seen_record(seen, locale)}
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from kxmsg.api.deps import Answer, Body, Caller, FreshId, Metadata, Product
 from kxmsg.api.etags import IfMatch, etag
-from kxmsg.api.locale import ReaderLocale
+from kxmsg.api.locale import CallerReads, Reader
 from kxmsg.api.prefer import Accepted
 from kxmsg.errors import Forbidden, InvalidInput
 from kxmsg.marks import Status
@@ -74,7 +74,7 @@ class IdsIn(Body):
 async def list_notifications(
     who: Caller,
     app: Product,
-    locale: ReaderLocale,
+    reader: CallerReads,
     user_id: Whose = None,
     tenant_id: Annotated[str | None, Query(alias="tenantId")] = None,
     target_types: Annotated[str | None, Query(alias="targetTypes", description="user,client,broadcast")] = None,
@@ -88,11 +88,12 @@ async def list_notifications(
     user = _reads(who, user_id, tenant_id)
     types = _types(target_types)
     query = InboxQuery(tuple(types), status, priority, category)
-    page = await app.inbox.page(who, user, query, limit=limit, cursor=cursor, locale=locale)
+    page = await app.inbox.page(who, user, query, limit=limit, cursor=cursor)
+    locale = await reader.locale(found.entry.envelope for found in page.notifications)
     asked = {"targetTypes": types or None, "status": status, "priority": priority, "category": category, "limit": limit}
     return {
         "success": True,
-        "notifications": page.notifications,
+        "notifications": [found.record(locale) for found in page.notifications],
         "count": len(page.notifications),
         "nextCursor": page.cursor,
         "hasMore": page.cursor is not None,
@@ -149,11 +150,11 @@ async def mark_all_read(who: Caller, app: Product, user_id: Whose = None) -> Ans
 
 @router.get("/notifications/{notification_id}", summary="A notification")
 async def get_notification(
-    notification_id: str, who: Caller, app: Product, locale: ReaderLocale, response: Response, user_id: Whose = None
+    notification_id: str, who: Caller, app: Product, reader: CallerReads, response: Response, user_id: Whose = None
 ) -> Answer:
     """As it stands in the user's inbox."""
     found = await app.inbox.get(who, notification_id, _optional(user_id))
-    return _answer(response, found, locale)
+    return await _answer(response, found, reader)
 
 
 @router.put("/notifications/{notification_id}", summary="Change a notification")
@@ -162,7 +163,7 @@ async def update_notification(
     body: NotificationChanges,
     who: Caller,
     app: Product,
-    locale: ReaderLocale,
+    reader: CallerReads,
     response: Response,
     match: IfMatch,
     user_id: Whose = None,
@@ -175,7 +176,7 @@ async def update_notification(
     found = await app.notifications.update(
         who, notification_id, _optional(user_id), given, status, lambda found: match.check(_tag(found))
     )
-    return _answer(response, found, locale)
+    return await _answer(response, found, reader)
 
 
 @router.delete("/notifications/{notification_id}", summary="Delete a notification")
@@ -195,11 +196,11 @@ async def delete_notification(
 
 @router.post("/notifications/{notification_id}/archive", summary="Archive a notification")
 async def archive_notification(
-    notification_id: str, who: Caller, app: Product, locale: ReaderLocale, response: Response, user_id: Whose = None
+    notification_id: str, who: Caller, app: Product, reader: CallerReads, response: Response, user_id: Whose = None
 ) -> Answer:
     """It counts as read, and lists have it only when they are asked for what is archived."""
     found = await app.notifications.update(who, notification_id, _optional(user_id), {}, "archived", lambda _: None)
-    return {**_answer(response, found, locale), "message": "Notification archived successfully"}
+    return {**await _answer(response, found, reader), "message": "Notification archived successfully"}
 
 
 def _reads(who: Principal, user_id: str | None, tenant_id: str | None) -> str:
@@ -230,9 +231,9 @@ def _tag(found: Found) -> str:
     return etag(found.version)
 
 
-def _answer(response: Response, found: Found, locale: str | None) -> Answer:
+async def _answer(response: Response, found: Found, reader: Reader) -> Answer:
     response.headers["ETag"] = _tag(found)
-    return {"success": True, "notification": found.record(locale)}
+    return {"success": True, "notification": found.record(await reader.locale([found.entry.envelope]))}
 
 
 def _accepted(envelope: Envelope) -> dict[str, Any]:

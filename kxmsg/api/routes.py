@@ -15,6 +15,7 @@ from kxmsg.api import (
     posting,
     publish,
     takeover,
+    users,
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -26,6 +27,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     channels.router,
     takeover.router,
     permissions.router,
+    users.router,
     metrics.router,
     gateway.router,
 )

@@ -23,6 +23,8 @@ async def principal(
 ) -> Principal:
     """The caller, from ``Authorization: Bearer``, who has requests left and did not make this one before.
 
+    The directory knows them from now on.
+
     Raises :class:`~kxmsg.errors.Unauthenticated` and :class:`~kxmsg.errors.TooMany`, and as
     :func:`~kxmsg.api.idempotency.claim`.
     """
@@ -31,6 +33,7 @@ async def principal(
     caller = await app_of(request).verifier.verify(credentials.credentials)
     bind_log(tenant=caller.tenant, user=caller.user)
     limits_of(request).take(caller)
+    await app_of(request).directory.touch(caller)
     await claim(request, caller)
     return caller
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from kxmsg.codecs.envelope import VERSION, bundle_fields, bundle_from, decode, encode
 from kxmsg.model.job import Chunk, RenderJob
+from kxmsg.model.preferences import Moment
 
 
 def encode_render_job(job: RenderJob) -> bytes:
@@ -26,12 +27,24 @@ def decode_render_job(body: bytes) -> RenderJob:
 
 def encode_chunk(chunk: Chunk) -> bytes:
     """One chunk as a message body."""
-    return encode({"v": VERSION, "shard": chunk.shard, **bundle_fields(chunk.bundle)})
+    moment = {} if chunk.moment is None else {"moment": [chunk.moment.since, chunk.moment.until]}
+    return encode({"v": VERSION, "shard": chunk.shard, **moment, **bundle_fields(chunk.bundle)})
 
 
 def decode_chunk(body: bytes) -> Chunk:
     """The chunk of a message body; raises :class:`~kxmsg.errors.Poison` where it is none."""
-    return decode(body, "a chunk", lambda fields: Chunk(fields["shard"], bundle_from(fields)))
+    return decode(body, "a chunk", _chunk)
+
+
+def _chunk(fields: dict[str, Any]) -> Chunk:
+    moment = Moment(*map(_seconds, fields["moment"])) if "moment" in fields else None
+    return Chunk(fields["shard"], bundle_from(fields), moment)
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, int | float):
+        raise TypeError("a moment is two numbers")
+    return value
 
 
 def _render_job(fields: dict[str, Any]) -> RenderJob:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kxmsg.model.preferences import Preferences
 from kxmsg.model.target import Target
 
 
@@ -30,7 +31,10 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """What fan-out needs to know of one connection that is subscribed to a target."""
+    """What fan-out needs to know of one connection that is subscribed to a target.
+
+    ``preferences`` are its user's, where they silence anything and the target is no channel.
+    """
 
     connection: str
     gateway: str
@@ -39,6 +43,7 @@ class Subscriber:
     codec: str
     since: float
     locale: str | None = None
+    preferences: Preferences | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,12 @@ from kxmsg.audience import posts
 from kxmsg.codecs import native
 from kxmsg.model.connection import Place, Post, Subscriber
 from kxmsg.model.envelope import Bundle, Entry
+from kxmsg.model.job import Wait
+from kxmsg.model.preferences import Moment
 from kxmsg.ports import Clock, ConnectionGateway, Outcome
+from kxmsg.preferences import told
 from kxmsg.retry import Backoff
+from kxmsg.services.readers import Readers
 from kxmsg.storage.connections import Connections
 from kxmsg.telemetry import PUSHED, get_logger
 
@@ -24,45 +28,71 @@ _BACKOFF: Final = Backoff(base=0.2, cap=2.0)
 log = get_logger(__name__)
 
 
-class Delivery:
-    """Pushes bundles to whoever is subscribed to their targets, in order for each connection."""
+@dataclass(slots=True)
+class Delivered:
+    """Who was subscribed to each log, and which entries some of them wait for."""
 
-    def __init__(self, connections: Connections, gateway: ConnectionGateway, clock: Clock) -> None:
+    subscribers: dict[Place, list[Subscriber]]
+    waits: set[Wait] = field(default_factory=set)
+
+
+class Delivery:
+    """Pushes bundles to whoever is subscribed to their targets and wants them, in order for each connection."""
+
+    def __init__(self, connections: Connections, gateway: ConnectionGateway, readers: Readers, clock: Clock) -> None:
         self._connections = connections
         self._gateway = gateway
+        self._readers = readers
         self._clock = clock
 
-    async def deliver(self, bundles: Sequence[Bundle], shard: int = 0) -> dict[Place, list[Subscriber]]:
-        """Push ``bundles`` to one shard of their targets; returns who was subscribed to each.
+    async def deliver(self, bundles: Sequence[Bundle], shard: int = 0, moment: Moment | None = None) -> Delivered:
+        """Push ``bundles`` to one shard of their targets: to those who are told of them at this moment, by default now.
 
         Live delivery is at most a convenience over the store: a connection that can't be reached is cut, and its
         client resumes.
         """
         now = self._clock.now()
+        moment = moment or Moment(now)
         bundles = [bundle.only(tuple(entry for entry in bundle.entries if _is_live(entry, now))) for bundle in bundles]
         waiting: dict[Place, str | None] = {Place(bundle.tenant, bundle.target): None for bundle in bundles}
-        reached: dict[Place, list[Subscriber]] = {place: [] for place in waiting}
+        delivered = Delivered({place: [] for place in waiting})
         while waiting:
             pages = await asyncio.gather(
                 *(self._connections.subscribers(place, shard, cursor=cursor) for place, cursor in waiting.items())
             )
             audience = {place: page[0] for place, page in zip(waiting, pages, strict=True)}
-            await self._push(bundles, audience)
+            owed: list[Post] = []
+            for bundle in bundles:
+                wanted = audience.get(Place(bundle.tenant, bundle.target), [])
+                owed += await self._posts(bundle, wanted, shard, moment, delivered.waits)
+            await self._push(owed, {one.connection: one for some in audience.values() for one in some})
             for place, subscribers in audience.items():
-                reached[place] += subscribers
+                delivered.subscribers[place] += subscribers
             waiting = {place: page[1] for place, page in zip(waiting, pages, strict=True) if page[1] is not None}
-        return reached
+        return delivered
 
-    async def _push(self, bundles: Sequence[Bundle], audience: dict[Place, list[Subscriber]]) -> None:
-        owed = [
-            post
-            for bundle in bundles
-            if (wanted := audience.get(Place(bundle.tenant, bundle.target)))
-            for post in posts(bundle, wanted, _encode)
-        ]
+    async def _posts(
+        self, bundle: Bundle, subscribers: Sequence[Subscriber], shard: int, moment: Moment, waits: set[Wait]
+    ) -> list[Post]:
+        """What to push for ``bundle``; ``waits`` gets what is to be pushed later. Changes are told at once."""
+        if bundle.change is not None or (moment.until is None and not any(one.preferences for one in subscribers)):
+            return posts(bundle, subscribers, _encode)
+        owed: list[Post] = []
+        place = Place(bundle.tenant, bundle.target)
+        for entry in bundle.entries:
+            decided = [(one, told(one.preferences, "websocket", entry.envelope, moment)) for one in subscribers]
+            ends = {how.later for _, how in decided if how.later is not None}
+            waits |= {Wait(place.tenant, place.target, entry.sequence, shard, moment.since, until) for until in ends}
+            wanted = [one for one, how in decided if how.now]
+            if moment.until is not None:
+                unread = await self._readers.unread([(one.tenant, one.user) for one in wanted], place, entry)
+                wanted = [one for one in wanted if (one.tenant, one.user) in unread]
+            owed += posts(bundle.only((entry,)), wanted, _encode)
+        return owed
+
+    async def _push(self, owed: Sequence[Post], subscribers: dict[str, Subscriber]) -> None:
         if not owed:
             return
-        subscribers = {one.connection: one for some in audience.values() for one in some}
         for attempt in range(RETRIES + 1):
             outcomes = await self._gateway.post(owed)
             undone = _undone(owed, outcomes)

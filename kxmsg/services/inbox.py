@@ -51,9 +51,9 @@ _DEFAULTS: Final = {"priority": "medium"}
 
 @dataclass(frozen=True, slots=True)
 class InboxPage:
-    """Notifications as records, newest first, and the cursor of the next page."""
+    """Notifications, newest first, and the cursor of the next page."""
 
-    notifications: list[dict[str, Any]]
+    notifications: list["Found"]
     cursor: str | None
 
 
@@ -111,12 +111,11 @@ class Inbox:
         *,
         limit: int = 50,
         cursor: str | None = None,
-        locale: str | None = None,
     ) -> InboxPage:
-        """One page of a user's notifications, for a reader of ``locale``.
+        """One page of a user's notifications.
 
-        A cursor belongs to its user and query, whatever the locale; raises InvalidInput. A page may have fewer than
-        ``limit`` notifications, even none, and a next one.
+        A cursor belongs to its user and query; raises InvalidInput. A page may have fewer than ``limit`` notifications,
+        even none, and a next one.
         """
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidInput(f"limit must be between 1 and {MAX_LIMIT}")
@@ -141,8 +140,8 @@ class Inbox:
             if part.left == 0:
                 before[key] = part.numbers[-1] if part.more else 1
         more = any(position > 1 for position in before.values())
-        records = [one.record(locale) for one in await self._timed(who.tenant, user, boxes, found)]
-        return InboxPage(records, sign(self._key, before, binding) if more else None)
+        timed = await self._timed(who.tenant, user, boxes, found)
+        return InboxPage(timed, sign(self._key, before, binding) if more else None)
 
     async def unread(self, who: Principal, user: str, target_types: Sequence[str] = ()) -> dict[str, int]:
         """How many notifications are live and not read, by target type."""

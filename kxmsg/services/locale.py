@@ -14,17 +14,24 @@ _RANGE: Final = re.compile(
 """A language range that names a language, and its weight (RFC 9110, sections 12.5.4 and 12.4.2)."""
 
 
-def reader_locale(who: Principal, *, named: str | None = None, accepted: str | None = None) -> str | None:
+def reader_locale(
+    who: Principal, *, named: str | None = None, preferred: str | None = None, accepted: str | None = None
+) -> str | None:
     """The locale that ``who`` reads in, as variants are kept by; None: texts as they are stored.
 
-    The one place where it is decided, for frames and REST alike: what the client ``named``, else what its
-    ``Accept-Language`` (``accepted``) asks for, else what the token says. What is no language tag counts as not said:
-    a language is no reason to refuse anybody.
+    The one place where it is decided, for frames and REST alike: what the client ``named``, else what the user has
+    chosen (``preferred``), else what ``Accept-Language`` (``accepted``) asks for, else what the token says. What is no
+    language tag counts as not said: a language is no reason to refuse anybody.
     """
-    return (locale_key(named) if named else None) or (preferred(accepted) if accepted else None) or who.locale
+    return (
+        (locale_key(named) if named else None)
+        or preferred
+        or (accepted_locale(accepted) if accepted else None)
+        or who.locale
+    )
 
 
-def preferred(accepted: str) -> str | None:
+def accepted_locale(accepted: str) -> str | None:
     """The language that a value of ``Accept-Language`` wants most; of several the first. None: it names none.
 
     ``*`` and what is malformed are passed over, and so is what has quality 0, which means "not acceptable".

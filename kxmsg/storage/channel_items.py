@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kxmsg.keys import channel_key, leads_key, member_key, participant_key
+from kxmsg.keys import channel_key, leads_key, left_key, member_key, participant_key
 from kxmsg.model.channel import Channel, Participant
 from kxmsg.ports import Delete, Item, Key, Put, TransactItem, Update
 from kxmsg.topology import CHANNELS
@@ -71,12 +71,13 @@ def membership(tenant: str, channel: str, person: Participant) -> list[TransactI
         "isActive": person.is_active,
     }
     by_user = Key(member_key(tenant, person.user), channel)
-    return [
-        Update(CHANNELS, Key(channel_key(tenant, channel), participant_key(person.user)), set=fields),
-        Put(CHANNELS, {"pk": by_user.pk, "sk": by_user.sk, **fields})
-        if person.is_active
-        else Delete(CHANNELS, by_user),
+    writes: list[TransactItem] = [
+        Update(CHANNELS, Key(channel_key(tenant, channel), participant_key(person.user)), set=fields)
     ]
+    if person.is_active:
+        return [*writes, Put(CHANNELS, {"pk": by_user.pk, "sk": by_user.sk, **fields})]
+    left = {"pk": left_key(tenant, person.user), "sk": channel}
+    return [*writes, Delete(CHANNELS, by_user), Put(CHANNELS, left)]
 
 
 def participant_of(item: Item) -> Participant:

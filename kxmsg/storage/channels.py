@@ -6,19 +6,20 @@ belongs together is written in one transaction, on condition that the channel's 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any, Final
 
-from kxmsg.errors import Conflict, TransactionCancelled, Transient
-from kxmsg.keys import RECORD, channel_key, in_set_key, leads_key, member_key, participant_key, set_key
+from kxmsg.errors import ConditionFailed, Conflict, TransactionCancelled, Transient
+from kxmsg.keys import RECORD, channel_key, in_set_key, leads_key, left_key, member_key, participant_key, set_key
 from kxmsg.model.channel import Channel, ChannelChange, Participant
 from kxmsg.participants import participant_hash
 from kxmsg.ports import ABSENT, PRESENT, Condition, Delete, Item, Key, Put, Query, Tables, TransactItem, Update
 from kxmsg.retry import Backoff
 from kxmsg.storage.channel_items import channel_of, lead_fields, membership, mutable, participant_of
-from kxmsg.storage.writes import transact, write_all
+from kxmsg.storage.writes import transact, write, write_all
 from kxmsg.topology import CHANNELS
 
 MAX_CHANNELS: Final = 500
@@ -159,6 +160,17 @@ class Channels:
                 break
         return [(item["sk"], participant_of(item)) for item in found[:MAX_CHANNELS]]
 
+    async def left_by(self, tenant: str, user: str) -> list[str]:
+        """The channels that the user has left, and those among them that they came back to."""
+        return [item["sk"] for item in await self._all(Query(left_key(tenant, user), consistent=True))]
+
+    async def forget(self, tenant: str, ident: str, user: str) -> None:
+        """Delete the membership of a user who has left."""
+        person = Key(channel_key(tenant, ident), participant_key(user))
+        with contextlib.suppress(ConditionFailed):  # it is gone already, or they have come back
+            await write(self._tables, Delete(CHANNELS, person, Condition(equals={"isActive": False})))
+        await write(self._tables, Delete(CHANNELS, Key(left_key(tenant, user), ident)))
+
     async def count_of_user(self, tenant: str, user: str) -> int:
         """How many channels the user takes part in."""
         return await self._tables.count(CHANNELS, Query(member_key(tenant, user), consistent=True))
@@ -179,7 +191,11 @@ class Channels:
     async def remove_participants(self, tenant: str, ident: str) -> int:
         """Delete the memberships, past ones too, of a channel that is being destroyed; returns how many there were."""
         people = await self._people(tenant, ident)
-        mine: list[Put | Delete] = [Delete(CHANNELS, Key(member_key(tenant, one.user), ident)) for one in people]
+        mine: list[Put | Delete] = [
+            Delete(CHANNELS, Key(partition_of(tenant, one.user), ident))
+            for one in people
+            for partition_of in (member_key, left_key)
+        ]
         await write_all(self._tables, CHANNELS, mine)  # before those by which they are found, were this to die here
         partition = channel_key(tenant, ident)
         await write_all(

@@ -4,15 +4,18 @@ A connection's partition holds its record and one row per subscription; each sub
 its target, where fan-out reads it. So either side is one query on a base table, and disconnecting needs no index.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from kxmsg.audience import SHARDS
+from kxmsg.audience import SHARDS, inbox
+from kxmsg.errors import ConditionFailed
 from kxmsg.keys import RECORD, connection_key, shard_of, subscription_key
 from kxmsg.model.connection import Connection, Place, Subscriber
+from kxmsg.model.preferences import DEFAULT, Preferences
 from kxmsg.model.target import Target
-from kxmsg.ports import Clock, Delete, Key, Put, Query, Tables
-from kxmsg.storage.writes import write_all
+from kxmsg.ports import PRESENT, Clock, Delete, Key, Put, Query, Tables, Update
+from kxmsg.storage.writes import write, write_all
 from kxmsg.topology import CONNECTIONS
 
 LIFE: Final = 24 * 3600
@@ -26,8 +29,8 @@ class Connections:
         self._tables = tables
         self._clock = clock
 
-    async def open(self, connection: Connection, places: Sequence[Place]) -> None:
-        """Write the connection's record and its first subscriptions."""
+    async def open(self, connection: Connection, places: Sequence[Place], preferences: Preferences = DEFAULT) -> None:
+        """Write the connection's record and its first subscriptions; ``preferences`` are its user's."""
         item = {
             "pk": connection_key(connection.id),
             "sk": RECORD,
@@ -44,7 +47,28 @@ class Connections:
             "locale": connection.locale,
             "expiresAt": int(connection.connected_at) + LIFE,
         }
-        await write_all(self._tables, CONNECTIONS, [Put(CONNECTIONS, item), *_subscriptions(connection, places)])
+        rows = _subscriptions(connection, places, preferences)
+        await write_all(self._tables, CONNECTIONS, [Put(CONNECTIONS, item), *rows])
+
+    async def prefer(self, tenant: str, user: str, preferences: Preferences) -> None:
+        """Let all open connections of a user go by these preferences."""
+        places = inbox(tenant, user)
+        cursor: str | None = None
+        while True:
+            subscribers, cursor = await self.subscribers(places[0], cursor=cursor)
+            for one in subscribers:
+                await asyncio.gather(*(self._prefer(one.connection, place, preferences) for place in places))
+            if cursor is None:
+                return
+
+    async def _prefer(self, connection: str, place: Place, preferences: Preferences) -> None:
+        key = Key(_place_key(connection, place), connection)
+        kept = _kept(place, preferences)
+        remove = () if kept else ("preferences",)
+        try:
+            await write(self._tables, Update(CONNECTIONS, key, set=kept, remove=remove, condition=PRESENT))
+        except ConditionFailed:  # it was closed meanwhile
+            return
 
     async def subscribe(self, connection: Connection, places: Sequence[Place]) -> None:
         """Add subscriptions."""
@@ -88,6 +112,16 @@ class Connections:
                 deletes += _both_rows(connection, row["sk"])
         await write_all(self._tables, CONNECTIONS, deletes)
 
+    async def close_all(self, tenant: str, user: str) -> None:
+        """As :meth:`close`, of all that a user has open."""
+        cursor: str | None = None
+        while True:
+            subscribers, cursor = await self.subscribers(inbox(tenant, user)[0], cursor=cursor)
+            for one in subscribers:
+                await self.close(one.connection)
+            if cursor is None:
+                return
+
     async def subscribers(
         self, place: Place, shard: int = 0, *, cursor: str | None = None, limit: int = 1000
     ) -> tuple[list[Subscriber], str | None]:
@@ -99,7 +133,14 @@ class Connections:
         now = self._clock.now()
         return [
             Subscriber(
-                row["sk"], row["gateway"], row["tenant"], row["user"], row["codec"], row["since"], row.get("locale")
+                row["sk"],
+                row["gateway"],
+                row["tenant"],
+                row["user"],
+                row["codec"],
+                row["since"],
+                row.get("locale"),
+                Preferences.of(row["preferences"]) if "preferences" in row else None,
             )
             for row in page.items
             if row["expiresAt"] > now
@@ -122,7 +163,9 @@ def _place_key(connection: str, place: Place) -> str:
     return subscription_key(place.tenant, place.target, shard_of(connection, SHARDS[place.target.type]))
 
 
-def _subscriptions(connection: Connection, places: Sequence[Place]) -> list[Put | Delete]:
+def _subscriptions(
+    connection: Connection, places: Sequence[Place], preferences: Preferences = DEFAULT
+) -> list[Put | Delete]:
     """Both rows of each subscription."""
     writes: list[Put | Delete] = []
     expires = _expires(connection)
@@ -136,11 +179,19 @@ def _subscriptions(connection: Connection, places: Sequence[Place]) -> list[Put 
             "locale": connection.locale,
             "since": connection.connected_at,
             "expiresAt": expires,
+            **_kept(place, preferences),
         }
         writes.append(Put(CONNECTIONS, {"pk": key, "sk": connection.id, **row}))
         own = {"tenant": place.tenant, "target": place.target.key, "expiresAt": expires}
         writes.append(Put(CONNECTIONS, {"pk": connection_key(connection.id), "sk": key, **own}))
     return writes
+
+
+def _kept(place: Place, preferences: Preferences) -> dict[str, Any]:
+    """What a row keeps of preferences: nothing, for most. The frames of a channel come whatever one prefers."""
+    if place.target.type == "channel" or not preferences.silences:
+        return {}
+    return {"preferences": preferences.fields()}
 
 
 def _expires(connection: Connection) -> int:

@@ -1,10 +1,10 @@
-"""Due: envelopes, and windows of digests, that enter the path later. Each shard is leased to one scheduler at a time.
+"""Due: envelopes, windows of digests, ends of quiet hours. Each shard is leased to one scheduler at a time.
 
 Firing sends the envelope and then deletes its row. A crash in between sends it again, under the id it already
 has, which the log stores once; so the lease saves work and is not what correctness rests on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,8 @@ from kxmsg.codecs.envelope import envelope_fields, envelope_from
 from kxmsg.errors import ConditionFailed
 from kxmsg.keys import RECORD, derived_id, due_key, shard_of
 from kxmsg.model.envelope import Envelope
+from kxmsg.model.job import Wait
+from kxmsg.model.target import Target
 from kxmsg.ports import ABSENT, Clock, Condition, Delete, Item, Key, Put, Query, Tables, Update
 from kxmsg.storage.writes import write, write_all
 from kxmsg.topology import SCHEDULE
@@ -44,6 +46,14 @@ class DueWindow:
     partition: str
     number: int
     template: str
+
+
+@dataclass(frozen=True, slots=True)
+class DueWait:
+    """An entry whose readers have waited long enough."""
+
+    key: Key
+    wait: Wait
 
 
 def due_window(partition: str, number: int, at: int, template: str) -> Put:
@@ -79,13 +89,30 @@ class Due:
         ]
         await write_all(self._tables, SCHEDULE, items)
 
-    async def ripe(self, shard: int, limit: int = 100) -> list[DueItem | DueWindow]:
+    async def remind(self, waits: Iterable[Wait]) -> None:
+        """Keep these until their time. The same again changes nothing, but for since when."""
+        items = [
+            Put(
+                SCHEDULE,
+                {
+                    "pk": due_key(shard_of(ident, SHARDS)),
+                    "sk": f"{_stamp(wait.until * 1000)}#{ident}",
+                    "wait": [wait.tenant, wait.target.key, wait.sequence, wait.shard, wait.since, wait.until],
+                },
+            )
+            for wait in waits
+            for ident in [derived_id(wait.until, wait.tenant, wait.target.key, wait.sequence, wait.shard)]
+        ]
+        if items:
+            await write_all(self._tables, SCHEDULE, items)
+
+    async def ripe(self, shard: int, limit: int = 100) -> list[DueItem | DueWindow | DueWait]:
         """What is due in a shard, oldest first."""
         last = f"{_stamp(int(self._clock.now() * 1000))}#~"
         page = await self._tables.query(SCHEDULE, Query(due_key(shard), last=last, limit=limit, consistent=True))
         return [_due(item) for item in page.items]
 
-    async def done(self, items: Sequence[DueItem]) -> None:
+    async def done(self, items: Sequence[DueItem | DueWait]) -> None:
         """Forget what was sent."""
         await write_all(self._tables, SCHEDULE, [Delete(SCHEDULE, item.key) for item in items])
 
@@ -114,8 +141,11 @@ class Due:
             return
 
 
-def _due(item: Item) -> DueItem | DueWindow:
+def _due(item: Item) -> DueItem | DueWindow | DueWait:
     key = Key(item["pk"], item["sk"])
+    if "wait" in item:
+        tenant, target, *others = item["wait"]
+        return DueWait(key, Wait(tenant, Target.parse(target), *others))
     return DueWindow(key, **item["window"]) if "window" in item else DueItem(key, envelope_from(item["envelope"]))
 
 

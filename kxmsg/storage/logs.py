@@ -79,6 +79,9 @@ class Logs(LogReader):
         for attempt in range(ATTEMPTS):
             while batch.waiting:
                 _check(head, tenant, target)
+                batch.since(head.erased)
+                if not batch.waiting:
+                    break
                 outcome = await self._try(key, tenant, batch, head)
                 if isinstance(outcome, Head):
                     head = self._remember(key, outcome)

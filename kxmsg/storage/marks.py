@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from kxmsg.audience import inbox
 from kxmsg.errors import ConditionFailed, TransactionCancelled, Transient
@@ -24,6 +24,9 @@ from kxmsg.retry import Backoff
 from kxmsg.storage.logs import Logs
 from kxmsg.storage.outbox import Outbox
 from kxmsg.topology import LOGS
+
+Reader: TypeAlias = tuple[str, str]
+"""A user, after their tenant."""
 
 ATTEMPTS: Final = 20
 
@@ -136,6 +139,16 @@ class Marks:
             await self._outbox.publish(owed)
             return
         raise Transient(f"marks of {pk}: {ATTEMPTS} changes in a row were cancelled")
+
+    async def unread_by(self, readers: Sequence[Reader], place: Place, number: int) -> set[Reader]:
+        """Those who have not read an entry, nor put it away; one read."""
+        keys = [Key(mark_key(tenant, user), place.target.key) for tenant, user in readers]
+        items = await self._tables.get_many(LOGS, keys, consistent=True)
+        return {
+            reader
+            for reader, item in zip(readers, items, strict=True)
+            if item is None or Mark.of(item).status(number) == "unread"
+        }
 
     async def read_times(self, tenant: str, user: str, numbers: Sequence[tuple[Place, int]]) -> list[int | None]:
         """When entries were read one by one, in epoch milliseconds; one read, or none for no numbers."""

@@ -1,19 +1,27 @@
 """Purge: deleting all that a log holds. Its head stays, marked, so that nothing redriven can bring it back."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from typing import Final
 
-from kxmsg.errors import ConditionFailed
-from kxmsg.keys import HEAD, RECORD, id_key, log_key
+from kxmsg.errors import ConditionFailed, Transient
+from kxmsg.keys import HEAD, RECORD, change_key, entry_key, id_key, log_key, new_id, page_key
+from kxmsg.lifetimes import Lifetimes
+from kxmsg.log import Head
 from kxmsg.model.target import Target
-from kxmsg.ports import PRESENT, Delete, Key, Put, Query, Tables, Update
-from kxmsg.storage.writes import write_all
+from kxmsg.ports import PRESENT, Condition, Delete, Key, Put, Query, Tables, Update
+from kxmsg.retry import Backoff
+from kxmsg.storage.writes import write, write_all
 from kxmsg.topology import LOGS
 
 MAX_ITEMS: Final = 20_000
 """Items of a log that one call deletes: some seconds' work."""
 
+ATTEMPTS: Final = 20
+
 _PAGE: Final = 500
+
+_BACKOFF: Final = Backoff(base=0.01, cap=0.3)
 
 _ENTRIES: Final = "E#"
 
@@ -41,7 +49,55 @@ class Purge:
             )
         except ConditionFailed:
             return Purged(0, complete=True)
-        query = Query(partition, limit=_PAGE, consistent=True, fields=("id", "deletedAt"))
+        return await self._empty(tenant, Query(partition, limit=_PAGE, consistent=True, fields=("id", "deletedAt")))
+
+    async def erase(self, tenant: str, target: Target, now: float) -> Purged:
+        """Delete what a log holds of the time up to ``now`` (epoch seconds), as :meth:`log`; it goes on empty.
+
+        Its numbers go on too, under another epoch. What is still on its way from before then is dropped when it comes.
+        """
+        key = Key(log_key(tenant, target), HEAD)
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(_BACKOFF.delay(attempt))
+            head = Head.of(await self._tables.get(LOGS, key, consistent=True))
+            if not head.exists or head.deleted:
+                return Purged(0, complete=True)
+            fields = {"erased": int(now * 1000), "epoch": new_id(now), "rev": head.rev + 1}
+            standing = Condition(equals={"deleted": None, "seq": head.seq, "rev": head.rev})
+            lives = Lifetimes(start=head.seq).fields()
+            try:
+                await write(
+                    self._tables,
+                    Update(LOGS, key, set={**fields, **lives}, remove=("at",), condition=standing),
+                )
+            except ConditionFailed:  # an entry came in between, or it was this very write whose answer was lost
+                continue
+            return await self._erase_up_to(tenant, target, head)
+        raise Transient(f"log {key.pk}: {ATTEMPTS} changes in a row were cancelled")
+
+    async def partition(self, table: str, pk: str) -> None:
+        """Delete all items of one partition."""
+        query = Query(pk, limit=_PAGE, consistent=True, fields=("pk",))
+        while items := (await self._tables.query(table, query)).items:
+            await write_all(self._tables, table, [Delete(table, Key(pk, item["sk"])) for item in items])
+
+    async def _erase_up_to(self, tenant: str, target: Target, head: Head) -> Purged:
+        """All but what has come since ``head``."""
+        partition, count = log_key(tenant, target), 0
+        for first, last in (
+            (change_key(0), change_key(head.rev)),
+            (entry_key(0), entry_key(head.seq)),
+            (page_key(0), page_key(head.seq)),
+        ):
+            query = Query(partition, first=first, last=last, limit=_PAGE, consistent=True, fields=("id", "deletedAt"))
+            purged = await self._empty(tenant, query)
+            count += purged.count
+            if not purged.complete:
+                return replace(purged, count=count)
+        return Purged(count, complete=True)
+
+    async def _empty(self, tenant: str, query: Query) -> Purged:
         count = seen = 0
         while seen < MAX_ITEMS:
             page = await self._tables.query(LOGS, query)
@@ -50,7 +106,7 @@ class Purge:
             # The ids first: an entry is what they are found by, were this to end in between.
             ids: list[Put | Delete] = [Delete(LOGS, Key(id_key(tenant, item["id"]), RECORD)) for item in entries]
             await write_all(self._tables, LOGS, ids)
-            await write_all(self._tables, LOGS, [Delete(LOGS, Key(partition, item["sk"])) for item in items])
+            await write_all(self._tables, LOGS, [Delete(LOGS, Key(query.pk, item["sk"])) for item in items])
             seen += len(items)
             count += sum("deletedAt" not in item for item in entries)
             if not items or page.cursor is None:

@@ -51,6 +51,13 @@ class ReadCursors:
         items = await self._tables.get_many(CHANNELS, keys, consistent=True)
         return [_standing(target, item) for target, item in zip(targets, items, strict=True)]
 
+    async def unread_by(self, readers: Sequence[tuple[str, str]], target: Target, number: int) -> set[tuple[str, str]]:
+        """Those of (tenant, user) who have not read so far; one read."""
+        keys = [_key(tenant, user, target) for tenant, user in readers]
+        items = await self._tables.get_many(CHANNELS, keys, consistent=True)
+        standings = [_standing(target, item) for item in items]
+        return {reader for reader, one in zip(readers, standings, strict=True) if one.inside and one.read < number}
+
     async def advance(self, tenant: str, user: str, target: Target, to: int, with_: Sequence[Put] = ()) -> Advance:
         """Move the cursor to the number ``to``, unless it stands there or further, and write ``with_`` with it.
 

@@ -19,6 +19,7 @@ from kxmsg.api.server import ApiServer
 from kxmsg.bootstrap import memory_app
 from kxmsg.services.identity import StaticKeys, TokenVerifier
 from kxmsg.settings import Settings
+from kxmsg.storage.directory import Directory
 from kxmsg.storage.idempotency import Idempotency
 
 NOW = 1_700_000_000.0
@@ -45,6 +46,7 @@ class FakeApp:
     )
     settings: Settings = field(default_factory=Settings)
     idempotency: Idempotency = field(default_factory=lambda: memory_app().idempotency)
+    directory: Directory = field(default_factory=lambda: memory_app().directory)
     gateway_secrets: list[str] = field(default_factory=lambda: ["current", "previous"])
     checks: dict[str, Check] = field(default_factory=dict)
     jwks: dict[str, Any] | None = field(default_factory=lambda: JWKS)

@@ -5,16 +5,19 @@ from typing import Any
 import pytest
 from fastapi import APIRouter
 
-from kxmsg.api.locale import ReaderLocale
+from kxmsg.api.locale import CallerReads
 from tests.api.serving import serving, token
+from tests.product import envelope
 
 router = APIRouter()
 
 
 @router.get("/locale")
-async def show(locale: ReaderLocale) -> dict[str, Any]:
-    """What an endpoint is told."""
-    return {"locale": locale}
+async def show(reader: CallerReads) -> dict[str, Any]:
+    """What an endpoint is told of an entry with variants, and of one without."""
+    with_variants = envelope("n", payload={"variants": {"de": {"content": "Hallo"}}})
+    assert await reader.locale([envelope("m")]) is None
+    return {"locale": await reader.locale([envelope("m"), with_variants])}
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,19 @@ from kxmsg.bootstrap import App
 from kxmsg.errors import Permanent, Transient
 from kxmsg.model.channel import Channel, Participant
 from kxmsg.model.envelope import Change
+from kxmsg.model.preferences import Moment
 from kxmsg.model.target import BROADCAST, Target
 from kxmsg.ports import Failure
 from kxmsg.services.announcer import ONE_BY_ONE, Announcer
-from tests.product import DESK, USER, RecordingBus, bundle, envelope, simulate
+from kxmsg.testing.virtual import START
+from tests.product import DESK, USER, RecordingBus, bundle, caller, envelope, simulate
 
 CLIENT = Target("client", "acme")
+NOW = Moment(START)
 
 
 def announcer(app: App, bus: RecordingBus, mode: Any = "all") -> Announcer:
-    return Announcer(bus, app.directory, app.channels, mode)
+    return Announcer(bus, app.directory, app.channels, app.readers, mode)
 
 
 def told(bus: RecordingBus) -> list[tuple[str, str, str]]:
@@ -26,7 +29,7 @@ def told(bus: RecordingBus) -> list[tuple[str, str, str]]:
 
 async def furnish(app: App) -> None:
     for tenant, user in [("acme", "ana"), ("acme", "bob"), ("globex", "eve")]:
-        await app.directory.touch(tenant, user, None, None)
+        await app.directory.touch(caller(user, tenant=tenant))
     people = (Participant("ana", "member", ""), Participant("gone", "member", "", is_active=False))
     await app.channels.create(Channel("desk", "acme", "group", "", "root", participants=people))
 
@@ -54,7 +57,7 @@ def test_everybody_who_may_read_an_entry_is_told(
     async def scenario(app: App) -> None:
         await furnish(app)
         bus = RecordingBus()
-        await announcer(app, bus).available(bundle(target, [envelope("I", target)], tenant=tenant), [])
+        await announcer(app, bus).available(bundle(target, [envelope("I", target)], tenant=tenant), [], 0, NOW)
         assert told(bus) == expected
 
     simulate(scenario)
@@ -64,9 +67,9 @@ def test_only_the_connected_are_told_or_nobody_where_so_set() -> None:
     async def scenario(app: App) -> None:
         await furnish(app)
         bus, committed = RecordingBus(), bundle(CLIENT, [envelope("I", CLIENT)])
-        await announcer(app, bus, "none").available(committed, [("acme", "ana")])
+        await announcer(app, bus, "none").available(committed, [("acme", "ana")], 0, NOW)
         assert bus.events == []
-        await announcer(app, bus, "connected").available(committed, [("acme", "bob"), ("acme", "bob")])
+        await announcer(app, bus, "connected").available(committed, [("acme", "bob"), ("acme", "bob")], 0, NOW)
         assert told(bus) == [("client.notification.available", "acme", "bob")]
 
     simulate(scenario)
@@ -76,10 +79,10 @@ def test_more_than_a_thousand_are_told_in_one_event() -> None:
     async def scenario(app: App) -> None:
         bus, committed = RecordingBus(), bundle(CLIENT, [envelope("I", CLIENT)])
         crowd = [("acme", f"u{n}") for n in range(ONE_BY_ONE + 1)]
-        await announcer(app, bus, "connected").available(committed, crowd[:-1])
+        await announcer(app, bus, "connected").available(committed, crowd[:-1], 0, NOW)
         assert len(bus.events) == ONE_BY_ONE
         bus.events.clear()
-        await announcer(app, bus, "connected").available(committed, crowd)
+        await announcer(app, bus, "connected").available(committed, crowd, 0, NOW)
         (event,) = bus.events
         assert event.detail["userCount"] == ONE_BY_ONE + 1
 
@@ -94,7 +97,7 @@ def test_what_no_rule_wants_is_not_made() -> None:
     async def scenario(app: App) -> None:
         bus = Deaf()
         await announcer(app, bus).stored([bundle(USER, [envelope("I")])])
-        await announcer(app, bus).available(bundle(CLIENT, [envelope("I", CLIENT)]), [])
+        await announcer(app, bus).available(bundle(CLIENT, [envelope("I", CLIENT)]), [], 0, NOW)
         assert bus.events == []
 
     simulate(scenario)
@@ -115,7 +118,7 @@ def test_what_was_changed_was_available_before() -> None:
         await furnish(app)
         bus = RecordingBus()
         changed = bundle(CLIENT, [envelope("n", CLIENT)], change=Change("updated", 1))
-        await announcer(app, bus).available(changed, [])
+        await announcer(app, bus).available(changed, [], 0, NOW)
         assert bus.events == []
 
     simulate(scenario)

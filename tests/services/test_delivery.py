@@ -49,7 +49,7 @@ class FakeGateway:
 
 
 def delivery(app: App, gateway: FakeGateway) -> Delivery:
-    return Delivery(app.connections, gateway, app.clock)
+    return Delivery(app.connections, gateway, app.readers, app.clock)
 
 
 MESSAGES = bundle(DESK, [envelope(f"m{n}", DESK) for n in range(4)])
@@ -111,7 +111,7 @@ def test_who_was_subscribed_is_told_for_each_target_and_only_they_get_its_frames
         await app.connections.open(connection("c2", "bob"), [Place("acme", TEAM)])
         await app.connections.open(connection("c3", "eve", tenant="globex"), [Place("globex", DESK)])
         other = bundle(TEAM, [envelope("t", TEAM)], first=9)
-        reached = await delivery(app, gateway).deliver([MESSAGES, other])
+        reached = (await delivery(app, gateway).deliver([MESSAGES, other])).subscribers
         assert {place.target.key: [one.user for one in some] for place, some in reached.items()} == {
             "channel#desk": ["ana"],
             "channel#team": ["bob"],

@@ -50,7 +50,7 @@ async def walk(
     for _ in range(500):
         page = await inbox.page(ANA, "ana", query, limit=limit, cursor=cursor)
         assert len(page.notifications) <= limit
-        found += [record["notificationId"] for record in page.notifications]
+        found += [one.entry.envelope.id for one in page.notifications]
         cursor = page.cursor
         if cursor is None:
             return found
@@ -98,8 +98,8 @@ def test_a_record_shows_where_it_comes_from_and_how_it_stands() -> None:
     async def scenario(app: App) -> None:
         await of(app).unread(ANA, "ana")
         await store(app, "client", "N", payload={"title": "T", "targetKey": "forged", "status": "forged"})
-        (record,) = (await of(app).page(ANA, "ana")).notifications
-        assert record == {
+        (found,) = (await of(app).page(ANA, "ana")).notifications
+        assert found.record() == {
             "notificationId": "N",
             "tenantId": "acme",
             "targetKey": "client#acme",
@@ -121,8 +121,9 @@ def test_a_record_has_the_texts_of_its_readers_locale_and_no_variants() -> None:
     async def scenario(app: App) -> None:
         payload = {"title": "Hello", "content": "?", "variants": {"de": {"title": "Hallo"}}}
         await store(app, "user", "N", payload=payload)
+        (found,) = (await of(app).page(ANA, "ana")).notifications
         for locale, title in ((None, "Hello"), ("fr", "Hello"), ("de-at", "Hallo")):
-            (record,) = (await of(app).page(ANA, "ana", locale=locale)).notifications
+            record = found.record(locale)
             assert (record["title"], record["content"]) == (title, "?")
             assert "variants" not in record
 
@@ -161,7 +162,7 @@ def test_types_narrow_the_inbox_and_other_peoples_stay_theirs() -> None:
 
         async def ids(tenant: str, user: str, *types: str) -> set[str]:
             page = await of(app).page(caller(user, tenant=tenant), user, InboxQuery(types))
-            return {record["notificationId"] for record in page.notifications}
+            return {one.entry.envelope.id for one in page.notifications}
 
         assert await ids("acme", "ana") == {"user", "client", "broadcast"}
         assert await ids("acme", "ana", "client") == {"client"}
@@ -189,7 +190,7 @@ def test_shared_logs_are_unread_from_the_first_contact_on_and_ones_own_from_its_
             await store(app, where, f"{where}-2", at=1)
         assert await of(app).unread(ANA, "ana") == {"user": 2, "client": 1, "broadcast": 1}
         assert await of(app).unread(ANA, "ana", ["client"]) == {"client": 1}
-        statuses = {one["notificationId"]: one["status"] for one in (await of(app).page(ANA, "ana")).notifications}
+        statuses = {one.entry.envelope.id: one.status for one in (await of(app).page(ANA, "ana")).notifications}
         assert statuses == {
             "user-1": "unread",
             "client-1": "read",
@@ -318,7 +319,7 @@ def test_marking_while_paging_through_what_is_unread_leaves_nothing_out() -> Non
         cursor: str | None = None
         while True:
             page = await of(app).page(ANA, "ana", InboxQuery(status="unread"), limit=3, cursor=cursor)
-            idents = [one["notificationId"] for one in page.notifications]
+            idents = [one.entry.envelope.id for one in page.notifications]
             await app.notifications.mark(ANA, "ana", idents, "read")
             seen += idents
             cursor = page.cursor

@@ -53,7 +53,7 @@ async def statuses(app: App, user: str = "ana") -> dict[str, str]:
     found: dict[str, str] = {}
     for query in (InboxQuery(), InboxQuery(status="archived")):
         records = (await app.inbox.page(who, user, query)).notifications
-        found |= {record["notificationId"]: record["status"] for record in records}
+        found |= {one.entry.envelope.id: one.status for one in records}
     return found
 
 

@@ -49,7 +49,7 @@ class FakeTopic:
 
 
 def recorder(app: App, topic: FakeTopic, bus: RecordingBus) -> Recorder:
-    return Recorder(app.logs, topic, Announcer(bus, app.directory, app.channels, "all"))
+    return Recorder(app.logs, topic, Announcer(bus, app.directory, app.channels, app.readers, "all"))
 
 
 def parcel(target: Target, *idents: str) -> Parcel:

@@ -152,7 +152,7 @@ class World:
                 with contextlib.suppress(Conflict):
                     people = [service.person("ana")]
                     await service.create(caller("adam", "admin"), "group", people, ident=DESK.id)
-                await app.directory.touch("acme", "ana", None, None)
+                await app.directory.touch(caller("ana"))
                 return await app.connections.open(ana, [*inbox("acme", "ana"), Place("acme", DESK)])
             except BackendError:
                 await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The small repositories: batch writes, what was asked once, users, what is due, what is owed to the bus."""
+"""The small repositories: batch writes, what was asked once, what is due, what is owed to the bus."""
 
 import asyncio
 from collections.abc import Sequence
@@ -90,21 +90,6 @@ def test_an_id_that_was_used_for_something_else_is_refused() -> None:
         with pytest.raises(Conflict) as caught:
             await once.ident("acme", "ana", "desk#1", "second", b"good-bye")
         assert caught.value.code == "id_reused"
-
-    simulate(scenario)
-
-
-# ----------------------------------------------------------------------------------------------------- directory
-
-
-def test_users_enter_at_first_contact_and_their_tenants_are_found() -> None:
-    async def scenario(app: App) -> None:
-        users = [("acme", "ana"), ("acme", "bob"), ("globex", "ana"), ("acme", "ana")]
-        await asyncio.gather(*(app.directory.touch(tenant, user, None, None) for tenant, user in users))
-        assert [user async for user in app.directory.everyone("acme")] == ["ana", "bob"]
-        assert [user async for user in app.directory.everyone("globex")] == ["ana"]
-        assert [tenant async for tenant in app.directory.everyone("*")] == ["acme", "globex"]
-        assert [user async for user in app.directory.everyone("nobody")] == []
 
     simulate(scenario)
 

@@ -17,7 +17,7 @@ from kxmsg.settings import Settings
 from kxmsg.testing import Sent, WorkerHarness, run
 from kxmsg.testing.until import until
 from kxmsg.topology import FANOUT, FANOUT_CHUNK, FANOUT_FIFO
-from tests.product import DESK, USER, RecordingBus, bundle, connection, envelope
+from tests.product import DESK, USER, RecordingBus, bundle, caller, connection, envelope
 from workers.fanout import worker
 
 
@@ -57,7 +57,7 @@ def fan_out(
             await harness.app.connections.open(connection("ana-2"), inbox("acme", "ana"))
             await harness.app.connections.open(connection("bo-1", "bo"), inbox("acme", "bo"))
             for user in ("ana", "bo"):
-                await harness.app.directory.touch("acme", user, None, None)
+                await harness.app.directory.touch(caller(user))
             sent = [await harness.send(message, queue=queue, group="g") for queue, message in messages]
             await harness.settled()
             shards = [decode_chunk(message.body).shard for message in harness.sent(FANOUT_CHUNK)]

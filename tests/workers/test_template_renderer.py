@@ -12,7 +12,7 @@ from kxmsg.model.envelope import Envelope
 from kxmsg.model.event import OWN_SOURCE
 from kxmsg.model.job import RenderJob
 from kxmsg.settings import Settings
-from kxmsg.storage.due import SHARDS, DueItem, DueWindow
+from kxmsg.storage.due import SHARDS, DueItem, DueWait, DueWindow
 from kxmsg.storage.windows import Collected
 from kxmsg.testing import Sent, WorkerHarness, run
 from kxmsg.testing.virtual import START
@@ -62,7 +62,7 @@ async def windows(app: App) -> list[Collected]:
     return [one for one in closed if one is not None]
 
 
-async def scheduled(app: App) -> list[DueItem | DueWindow]:
+async def scheduled(app: App) -> list[DueItem | DueWindow | DueWait]:
     app.due._clock = FarFuture()
     return [item for shard in range(SHARDS) for item in await app.due.ripe(shard)]
 

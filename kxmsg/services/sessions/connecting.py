@@ -1,11 +1,13 @@
 """Connect and disconnect: who may open a connection, and what it is subscribed to from its first moment."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kxmsg.audience import inbox
 from kxmsg.errors import Forbidden, NotFound, Unauthenticated
 from kxmsg.model.connection import Connection, Place
+from kxmsg.model.preferences import DEFAULT, Preferences
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import Target, check_id
 from kxmsg.policy import Action, allowed
@@ -66,8 +68,9 @@ class Sessions:
     async def connect(self, request: ConnectRequest) -> Connection:
         """Let a connection in; its rows stand when this returns. Raises a Refusal to be answered instead."""
         who = await self.authorize(request)
-        await self._directory.touch(who.tenant, who.user, who.name, who.email)
+        await self._directory.touch(who)
         await self._marks.greet(who.tenant, who.user)
+        preferences = await self._preferences(who)
         named = await self._named(who, request.query)
         connection = Connection(
             id=request.connection,
@@ -81,17 +84,23 @@ class Sessions:
             token_expires_at=who.expires_at,
             follows_channels=not named,
             locale=reader_locale(
-                who, named=request.query.get("locale"), accepted=request.headers.get("accept-language")
+                who,
+                named=request.query.get("locale"),
+                preferred=preferences.locale,
+                accepted=request.headers.get("accept-language"),
             ),
         )
         places = [Place(who.tenant, Target("channel", channel)) for channel in named]
-        await self._connections.open(connection, [*inbox(who.tenant, who.user), *places])
+        await self._connections.open(connection, [*inbox(who.tenant, who.user), *places], preferences)
         if not named:  # memberships are read after the rows stand: who joins meanwhile finds them
             followed = await self._channels.of_user(who.tenant, who.user)
             places = [Place(who.tenant, Target("channel", channel)) for channel in followed]
             if places:
                 await self._connections.subscribe(connection, places)
-        ended = await self._ended(who, places, named)
+        # Whoever changed preferences or memberships meanwhile may have found no row to change or delete.
+        now, ended = await asyncio.gather(self._preferences(who), self._ended(who, places, named))
+        if now != preferences:
+            await self._connections.prefer(who.tenant, who.user, now)
         if ended:
             await self._connections.unsubscribe(connection.id, ended)
         return connection
@@ -100,8 +109,12 @@ class Sessions:
         """Forget a connection."""
         await self._connections.close(connection)
 
+    async def _preferences(self, who: Principal) -> Preferences:
+        user = await self._directory.get(who.tenant, who.user)
+        return user.preferences if user is not None else DEFAULT
+
     async def _ended(self, who: Principal, places: Sequence[Place], named: Sequence[str]) -> list[Place]:
-        """Where the user was put out while it was being subscribed to: who did it may have found no row to delete."""
+        """Where the user was put out while it was being subscribed to."""
         if not places or (named and allowed(who.roles, Action.READ_CHANNEL)):
             return []
         if named:

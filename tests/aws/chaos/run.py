@@ -142,7 +142,7 @@ async def _populate(app: App) -> None:
     for channel in CHANNELS:
         await service.create(caller("adam", "admin"), "group", [service.person(user) for user in PEOPLE], ident=channel)
     for user in PEOPLE:
-        await app.directory.touch(TENANT, user, None, None)
+        await app.directory.touch(caller(user, tenant=TENANT))
         opened = connection(f"{user}-1", user, connected_at=now - 60, token_expires_at=now + 86_400)
         targets = [Target("channel", channel) for channel in CHANNELS] + [Target("client", TENANT)]
         await app.connections.open(

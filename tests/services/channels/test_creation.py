@@ -167,11 +167,11 @@ def test_a_lead_gets_the_bot_that_is_named_or_one_of_the_tenants_or_none() -> No
             return made.bot
 
         assert await lead() is None
-        await app.bots.set("acme", "bot-7", True)
-        await app.bots.set("globex", "bot-9", True)
+        await app.directory.touch(caller("bot-7", "bot"))
+        await app.directory.touch(caller("bot-9", "bot", tenant="globex"))
         assert await lead("bot-3") == "bot-3"
         assert await lead() == "bot-7"
-        await app.bots.set("acme", "bot-7", False)
+        await app.directory.remove("acme", "bot-7")
         assert await lead() is None
 
     simulate(scenario)
