@@ -95,7 +95,7 @@ class Directory:
     async def page(self, tenant: str, limit: int, after: str = "") -> tuple[list[User], bool]:
         """Up to ``limit`` users by id, those after ``after``, and whether there are more."""
         # No character that an id may have comes before a space.
-        query = Query(users_key(tenant), first=f"{after} " if after else None, limit=limit + 1)
+        query = Query(users_key(tenant), first=f"{after} " if after else None, limit=limit + 1, consistent=True)
         users: list[User] = []
         while len(users) <= limit:
             page = await self._tables.query(CHANNELS, query)
@@ -109,7 +109,7 @@ class Directory:
         """A tenant's users with what they prefer; of the reserved tenant, the tenants that have users."""
         cursor: str | None = None
         while True:
-            query = Query(users_key(tenant), limit=_PAGE, cursor=cursor, fields=("preferences",))
+            query = Query(users_key(tenant), limit=_PAGE, cursor=cursor, fields=("preferences",), consistent=True)
             page = await self._tables.query(CHANNELS, query)
             for item in page.items:
                 yield item["sk"], Preferences.of(item.get("preferences", {}))

@@ -19,6 +19,7 @@ from kxmsg.retry import Backoff
 from kxmsg.storage.log_reader import Located as Located
 from kxmsg.storage.log_reader import LogReader, entry_of
 from kxmsg.storage.turns import Turns
+from kxmsg.storage.writes import write
 from kxmsg.topology import LOGS
 
 ATTEMPTS: Final = 20
@@ -58,7 +59,7 @@ class Logs(LogReader):
         """Make an empty log; a log that exists, or was deleted, stays as it is."""
         item = {"pk": log_key(tenant, target), "sk": HEAD, "seq": 0, "rev": 0, "epoch": new_id(self._clock.now())}
         try:
-            await self._tables.write(Put(LOGS, item, ABSENT))
+            await write(self._tables, Put(LOGS, item, ABSENT))
         except ConditionFailed:
             return
 

@@ -23,6 +23,7 @@ from kxmsg.ports import ABSENT, Clock, Condition, Item, Key, Put, Tables, Transa
 from kxmsg.retry import Backoff
 from kxmsg.storage.logs import Logs
 from kxmsg.storage.outbox import Outbox
+from kxmsg.storage.writes import write
 from kxmsg.topology import LOGS
 
 Reader: TypeAlias = tuple[str, str]
@@ -110,8 +111,8 @@ class Marks:
 
     async def _put_first(self, pk: str, box: Box) -> None:
         try:
-            await self._tables.write(_put(pk, box, box.view.mark, token_hex(8)))
-        except ConditionFailed:  # by another call of the same user
+            await write(self._tables, _put(pk, box, box.view.mark, token_hex(8)))
+        except ConditionFailed:  # by another call of the same user, or this very one, whose reply was lost
             return
 
     async def change(

@@ -44,9 +44,8 @@ class Purge:
         """Close a log for ever and delete what it holds, at most :data:`MAX_ITEMS` items; repeat to go on."""
         partition = log_key(tenant, target)
         try:
-            await self._tables.write(
-                Update(LOGS, Key(partition, HEAD), set={"deleted": True}, remove=("at",), condition=PRESENT)
-            )
+            closed = Update(LOGS, Key(partition, HEAD), set={"deleted": True}, remove=("at",), condition=PRESENT)
+            await write(self._tables, closed)
         except ConditionFailed:
             return Purged(0, complete=True)
         return await self._empty(tenant, Query(partition, limit=_PAGE, consistent=True, fields=("id", "deletedAt")))
