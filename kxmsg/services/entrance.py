@@ -7,12 +7,14 @@ import orjson
 
 from kxmsg.errors import Conflict, Forbidden, InvalidInput, NotFound, TooLarge
 from kxmsg.keys import new_id
-from kxmsg.model.channel import Participant
+from kxmsg.model.channel import Channel, Participant
 from kxmsg.model.envelope import MAX_PAYLOAD, Envelope, Ordering
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import Target, check_id, owner
+from kxmsg.participants import check_open
 from kxmsg.policy import Action, allowed
 from kxmsg.ports import Clock, Queue
+from kxmsg.services.channels.changes import missing
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.once import Once
 from kxmsg.telemetry import current_trace, new_trace
@@ -53,17 +55,17 @@ class Entrance:
         ``fields`` are more of the message's, such as ``title``. ``sender`` may be somebody else only where ``who`` may
         act for others. ``ident`` is a fresh id, or that of the first try; ``client_id`` is the caller's own: repeating
         it repeats nothing. Raises NotFound where the channel is not one that ``who`` may know of, Forbidden where they
-        may not send, Conflict for a bot while a person has taken over, InvalidInput for the rest.
+        may not send, Conflict for a closed channel, or a bot while a person has taken over, InvalidInput for the rest.
         """
         target = Target.of("channel", channel)
         text = checked_text(content)
         sender = checked_sender(who, sender)
-        participant = await self.participant(who, channel)
+        there, participant, author = await self._standing(who, channel, sender)
         if not allowed(who.roles, Action.SEND_MESSAGE, participant=participant is not None):
             raise Forbidden("your roles may not send messages here")
+        check_open(there)
         if "bot" in who.roles or (participant is not None and participant.role == "bot"):
-            await self._check_takeover(who.tenant, channel)
-        author = participant if sender == who.user else await self._channels.participant(who.tenant, channel, sender)
+            _check_takeover(there)
         payload = {
             "channelId": channel,
             "content": text,
@@ -120,12 +122,12 @@ class Entrance:
         Raises Conflict while a person has taken over, whoever posts it.
         """
         check_id(user, "userId")
-        participant = await self.participant(who, check_id(thread, "threadId"))
+        there, participant, answered = await self._standing(who, check_id(thread, "threadId"), user)
         if not allowed(who.roles, Action.POST_REPLY, participant=participant is not None):
             raise Forbidden("your roles may not post replies")
-        if user != who.user and await self._channels.participant(who.tenant, thread, user) is None:
+        if user != who.user and answered is None:
             raise NotFound(f"{user} does not take part in {thread!r}", code="participant_not_found")
-        await self._check_takeover(who.tenant, thread)
+        _check_takeover(there)
         return await self.to_channel(
             who,
             thread,
@@ -176,17 +178,17 @@ class Entrance:
         """Put an envelope on its way."""
         await send(self._queues[envelope.ordering], parcel_messages([envelope]))
 
-    async def participant(self, who: Principal, channel: str) -> Participant | None:
-        """Who ``who`` is in the channel, or None for an admin or service that needs not be in it.
+    async def _standing(
+        self, who: Principal, ident: str, other: str
+    ) -> tuple[Channel, Participant | None, Participant | None]:
+        """The channel, and who ``who`` and ``other`` are in it: None for an admin or service that needs not be in it.
 
         Raises NotFound for everybody else, whether there is such a channel or not.
         """
-        participant = await self._channels.participant(who.tenant, channel, who.user)
-        if participant is None:
-            outsider = allowed(who.roles, Action.SEND_MESSAGE, participant=False)
-            if not outsider or not await self._channels.exists(who.tenant, channel):
-                raise NotFound(f"no channel {channel!r}", code="channel_not_found")
-        return participant
+        channel, people = await self._channels.standing(who.tenant, ident, list(dict.fromkeys([who.user, other])))
+        if channel is None or (people[0] is None and not allowed(who.roles, Action.SEND_MESSAGE)):
+            raise missing(ident)
+        return channel, people[0], people[-1]
 
     async def _send(
         self,
@@ -219,17 +221,17 @@ class Entrance:
         await self.accept(envelope)
         return envelope
 
-    async def _check_takeover(self, tenant: str, channel: str) -> None:
-        found = await self._channels.record(tenant, channel)
-        if found is not None and found.is_human_override:
-            raise Conflict("a person has taken over from the bot", code="human_override")
-
     async def _ident(self, who: Principal, channel: str, client_id: Any, fresh: str, said: Any) -> str:
         if not isinstance(client_id, str | int) or isinstance(client_id, bool) or not _is_word(str(client_id)):
             raise InvalidInput(f"id must be a printable text of at most {MAX_CLIENT_ID} characters or a whole number")
         scope = f"{channel}#{type(client_id).__name__}#{client_id}"
         content = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
         return await self._once.ident(who.tenant, who.user, scope, fresh, content)
+
+
+def _check_takeover(channel: Channel) -> None:
+    if channel.is_human_override:
+        raise Conflict("a person has taken over from the bot", code="human_override")
 
 
 def checked_text(content: Any) -> str:

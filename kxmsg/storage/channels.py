@@ -137,6 +137,17 @@ class Channels:
         item = await self._tables.get(CHANNELS, key, consistent=True)
         return participant_of(item) if item is not None and item["isActive"] else None
 
+    async def standing(
+        self, tenant: str, ident: str, users: Sequence[str]
+    ) -> tuple[Channel | None, list[Participant | None]]:
+        """The channel's record, without participants, and the active memberships of these users: one read."""
+        people = [Key(channel_key(tenant, ident), participant_key(user)) for user in users]
+        items = await self._tables.get_many(CHANNELS, [_record_key(tenant, ident), *people], consistent=True)
+        record = items[0]
+        known = record is not None and not record.get("deletedBy")
+        channel = channel_of(tenant, ident, record) if known and record is not None else None
+        return channel, [participant_of(item) if item and item["isActive"] else None for item in items[1:]]
+
     async def some_participants(self, tenant: str, ident: str, limit: int) -> list[Participant]:
         """The active ones among the first ``limit`` participants."""
         query = Query(channel_key(tenant, ident), begins=participant_key(""), limit=limit, consistent=True)

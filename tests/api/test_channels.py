@@ -202,6 +202,8 @@ async def test_an_update_is_conditional_on_what_the_caller_saw(api: Api) -> None
     closed = await api.call("PUT", "/channels/desk", "root", "admin", json={"isActive": False})
     assert closed.body["channel"]["isActive"] is False
     assert (await api.call("POST", "/channels/desk/join", "max", "employee")).code == "channel_closed"
+    said = {"channelId": "desk", "content": "still there?"}
+    assert (await api.call("POST", "/messages", "root", "admin", json=said)).code == "channel_closed"
 
 
 async def test_leaving_one_and_leaving_many(api: Api) -> None:

@@ -12,6 +12,7 @@ from kxmsg.model.connection import Place
 from kxmsg.model.target import Target
 from kxmsg.ports import Query
 from kxmsg.storage import purge
+from kxmsg.storage.writes import ATTEMPTS
 from kxmsg.topology import CHANNELS, LOGS
 from tests.product import DESK, caller, connection, envelope, simulate
 from tests.services.channels.furnishing import ADMIN, desk, frames, repeated, watched
@@ -160,11 +161,11 @@ def test_a_part_that_is_away_is_told_and_a_repeat_goes_on() -> None:
     async def scenario(app: App) -> None:
         watched(app)
         await desk(app, ["ana"])
-        write, away = app.tables.write, [True]
+        write, away = app.tables.write, [True] * ATTEMPTS
 
         async def flaky(one: Any) -> Any:
             if away:
-                away.clear()
+                away.pop()
                 raise Transient("the table is away")
             return await write(one)
 
