@@ -304,13 +304,19 @@ class Client:
 
     # ------------------------------------------------------------------------------------------------------ users
 
-    async def users(self, *, limit: int = PAGE, cursor: str | None = None) -> Page[User]:
-        """The users of the tenant."""
-        return _page(await self._http.call("GET", "/users", query=_some(limit=limit, cursor=cursor)), "users")
+    async def users(self, *, role: str | None = None, limit: int = PAGE, cursor: str | None = None) -> Page[User]:
+        """The users of the tenant, or those of them who have a role."""
+        query = _some(role=role, limit=limit, cursor=cursor)
+        return _page(await self._http.call("GET", "/users", query=query), "users")
 
-    async def update_user(self, ident: str, **fields: Any) -> User:
-        """Enter or change a user."""
-        return _named(await self._http.call("PUT", f"/users/{_part(ident)}", body=fields), "user", User)
+    async def user(self, ident: str = "me") -> Tagged[User]:
+        """One user, by default the caller."""
+        return _tagged(await self._http.call("GET", f"/users/{_part(ident)}"), "user")
+
+    async def update_user(self, ident: str, *, etag: str | None = None, **fields: Any) -> Tagged[User]:
+        """Enter or change a user; as :meth:`update_notification`."""
+        path = f"/users/{_part(ident)}"
+        return _tagged(await self._http.call("PUT", path, body=fields, headers=_match(etag)), "user")
 
     async def preferences(self) -> Preferences:
         """The caller's."""
@@ -322,13 +328,20 @@ class Client:
             await self._http.call("PUT", "/users/me/preferences", body=dict(preferences)), "preferences", Preferences
         )
 
-    async def export_user(self, ident: str) -> Mapping[str, Any]:
-        """All that is kept of a user."""
-        return (await self._http.call("GET", f"/users/{_part(ident)}/data")).body
+    async def export_user(self, ident: str = "me") -> AsyncIterator[Mapping[str, Any]]:
+        """All that is kept of a user, ``data`` by ``data``; what the user is and prefers comes first."""
+        cursor: str | None = None
+        while True:
+            reply = await self._http.call("GET", f"/users/{_part(ident)}/data", query=_some(cursor=cursor))
+            yield reply.body["data"]
+            cursor = reply.body["nextCursor"]
+            if cursor is None:
+                return
 
-    async def erase_user(self, ident: str) -> Mapping[str, Any]:
-        """Erase all that is kept of a user."""
-        return (await self._http.call("DELETE", f"/users/{_part(ident)}/data")).body
+    async def erase_user(self, ident: str) -> Mapping[str, int]:
+        """Erase all that is kept of a user, in as many calls as it takes, up to the attempts; what the last one did."""
+        summary: Mapping[str, int] = (await self._http.call("DELETE", f"/users/{_part(ident)}/data")).body["summary"]
+        return summary
 
     # -------------------------------------------------------------------------------------------- events, metrics
 

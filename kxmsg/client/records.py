@@ -111,6 +111,23 @@ class User(TypedDict, total=False):
     roles: list[str]
     locale: str | None
     timeZone: str | None
+    createdAt: str
+    updatedAt: str
+
+
+class Ways(TypedDict, total=False):
+    """Whether one is told, by way."""
+
+    websocket: bool
+    events: bool
+
+
+class QuietHours(TypedDict, total=False):
+    """When one is not to be told, as ``22:00``."""
+
+    start: str
+    end: str
+    allowUrgent: bool
 
 
 class Preferences(TypedDict, total=False):
@@ -118,8 +135,8 @@ class Preferences(TypedDict, total=False):
 
     locale: str | None
     timeZone: str | None
-    categories: dict[str, Any]
-    quietHours: dict[str, Any] | None
+    categories: dict[str, Ways]
+    quietHours: QuietHours | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from kxmsg.errors import Conflict, NotFound
 from kxmsg.model.connection import Place
 from kxmsg.model.target import Target
 from kxmsg.testing.until import until
-from tests.client.serving import Asked, Doors, Scripted, doors, scripted
+from tests.client.serving import Asked, Doors, Scripted, doors, error, scripted
 from tests.product import bundle, envelope
 
 ANSWER: dict[str, Any] = {
@@ -21,6 +21,7 @@ ANSWER: dict[str, Any] = {
     "count": 7,
     "nextCursor": "next",
     "event": {"wanted": True},
+    "summary": {"messagesDeleted": 1},
     **{name: {"id": 1} for name in ("notification", "message", "channel", "user", "preferences")},
     **{name: [{"id": 1}] for name in ("notifications", "messages", "channels", "users", "permissions")},
 }
@@ -141,12 +142,12 @@ CALLS: list[tuple[Call, str, Any, Any]] = [
     (lambda c: c.grant("u", "c"), "POST /permissions", {"userId": "u", "chatId": "c", "role": "member"}, None),
     (lambda c: c.revoke("u", "c"), "DELETE /permissions?userId=u&chatId=c", None, None),
     (lambda c: c.permissions(user="u"), "GET /permissions?userId=u", None, [{"id": 1}]),
-    (lambda c: c.users(), "GET /users?limit=50", None, "page"),
-    (lambda c: c.update_user("u", name="U"), "PUT /users/u", {"name": "U"}, {"id": 1}),
+    (lambda c: c.users(role="bot"), "GET /users?role=bot&limit=50", None, "page"),
+    (lambda c: c.user(), "GET /users/me", None, "tagged"),
+    (lambda c: c.update_user("u", name="U"), "PUT /users/u", {"name": "U"}, "tagged"),
     (lambda c: c.preferences(), "GET /users/me/preferences", None, {"id": 1}),
     (lambda c: c.set_preferences({"locale": "de"}), "PUT /users/me/preferences", {"locale": "de"}, {"id": 1}),
-    (lambda c: c.export_user("u"), "GET /users/u/data", None, ANSWER),
-    (lambda c: c.erase_user("u"), "DELETE /users/u/data", None, ANSWER),
+    (lambda c: c.erase_user("u"), "DELETE /users/u/data", None, {"messagesDeleted": 1}),
     (
         lambda c: c.put_event("com.acme", "Done", {"a": 1}),
         "POST /events",
@@ -261,3 +262,22 @@ async def test_frames_come_and_messages_go(product: Doors) -> None:
                 async for frame in events:
                     assert (frame["type"], frame["message"]) == ("chat.message", "Hi!")
                     break
+
+
+async def test_an_export_is_read_to_its_end(server: Scripted) -> None:
+    server.answers(
+        web.json_response({"success": True, "data": {"user": {"userId": "ana"}}, "nextCursor": "next"}),
+        web.json_response({"success": True, "data": {"messages": []}, "nextCursor": None}),
+    )
+    async with Client(server.url, "t") as client:
+        assert [data async for data in client.export_user()] == [{"user": {"userId": "ana"}}, {"messages": []}]
+    assert [line(asked) for asked in server.asked] == ["GET /users/me/data", "GET /users/me/data?cursor=next"]
+
+
+async def test_an_erasure_that_takes_several_calls_is_repeated(server: Scripted) -> None:
+    server.answers(
+        error(503, "unfinished", "repeat it", **{"Retry-After": "0"}),
+        web.json_response({"success": True, "summary": {"entriesDeleted": 3}}),
+    )
+    async with Client(server.url, "t") as client:
+        assert await client.erase_user("ana") == {"entriesDeleted": 3}
