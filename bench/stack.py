@@ -37,14 +37,18 @@ eventSubscriptions:
 
 
 @asynccontextmanager
-async def running(durability: str = "full", commands: Mapping[str, tuple[str, ...]] = COMMANDS) -> AsyncIterator[Stack]:
+async def running(
+    durability: str = "full",
+    commands: Mapping[str, tuple[str, ...]] = COMMANDS,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Stack]:
     """The product on a fresh folder beside the working one, so that it is the same disk."""
     folder = Path(tempfile.mkdtemp(prefix=".kxmsg-bench-", dir="."))
     (folder / "config").mkdir()
     (folder / "config" / "bench.yaml").write_text(SUBSCRIPTIONS)
-    environment = {"KXMSG_DURABILITY": durability, "LOG_LEVEL": "ERROR"}
+    chosen = {"KXMSG_DURABILITY": durability, "LOG_LEVEL": "ERROR", **(environment or {})}
     try:
-        async with Stack(folder / "data", folder / "config", commands=commands, environment=environment) as stack:
+        async with Stack(folder / "data", folder / "config", commands=commands, environment=chosen) as stack:
             yield stack
     finally:
         shutil.rmtree(folder)
@@ -53,9 +57,10 @@ async def running(durability: str = "full", commands: Mapping[str, tuple[str, ..
 def cpu(stack: Stack) -> dict[str, float]:
     """CPU seconds so far, by process; ``bench`` is this one."""
     own = resource.getrusage(resource.RUSAGE_SELF)
-    return {name: _cpu(pid) for name, pid in stack.pids.items()} | {"bench": own.ru_utime + own.ru_stime}
+    return {name: cpu_of(pid) for name, pid in stack.pids.items()} | {"bench": own.ru_utime + own.ru_stime}
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -92,6 +92,7 @@ class Nights(World):
 
     gateway: Told = field(default_factory=Told)
     events: dict[tuple[str, str], list[tuple[float, str]]] = field(default_factory=dict)
+    mode: str = "all"
     entered: bool = False
     read: str | None = None
     """What the one who sleeps reads before they wake, on another device."""
@@ -103,6 +104,7 @@ class Nights(World):
     def _app(self, loop: VirtualTimeLoop) -> App:
         app = super()._app(loop)
         app.bus = TimedBus(self.events, app.clock)
+        app.settings = app.settings.model_copy(update={"available_events": self.mode})
         self.gateway.clock = app.clock
         return app
 
@@ -172,8 +174,9 @@ def check(world: Nights) -> None:
                     assert not any(late), (user, one.id, moments)
 
 
-def test_who_sleeps_is_told_when_they_wake_and_the_others_at_once() -> None:
-    world = Nights(0)
+@pytest.mark.parametrize("mode", ["all", "connected"])
+def test_who_sleeps_is_told_when_they_wake_and_the_others_at_once(mode: str) -> None:
+    world = Nights(0, mode=mode)
     simulate(world, 0)
     check(world)
     assert {len(moments) for moments in world.gateway.pushed.values()} == {1}
