@@ -74,8 +74,9 @@ class Delivery:
     async def _posts(
         self, bundle: Bundle, subscribers: Sequence[Subscriber], shard: int, moment: Moment, waits: set[Wait]
     ) -> list[Post]:
-        """What to push for ``bundle``; ``waits`` gets what is to be pushed later. Changes are told at once."""
-        if bundle.change is not None or (moment.until is None and not any(one.preferences for one in subscribers)):
+        """What to push for ``bundle``; ``waits`` gets what is to be pushed later. Changes, signals are told at once."""
+        new = bundle.change is None and bundle.entries and bundle.entries[0].envelope.kind != "signal"
+        if not new or (moment.until is None and not any(one.preferences for one in subscribers)):
             return posts(bundle, subscribers, _encode)
         owed: list[Post] = []
         place = Place(bundle.tenant, bundle.target)

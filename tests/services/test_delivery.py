@@ -10,11 +10,13 @@ import pytest
 
 from kxmsg.bootstrap import App
 from kxmsg.model.connection import Place
+from kxmsg.model.envelope import Change
+from kxmsg.model.preferences import Preferences
 from kxmsg.model.target import Target
 from kxmsg.ports import Outcome, Post
 from kxmsg.services.delivery import RETRIES, YOUNG, Delivery
 from kxmsg.testing.virtual import START
-from tests.product import DESK, bundle, connection, envelope, simulate
+from tests.product import DESK, USER, bundle, connection, envelope, simulate
 
 HOME = Place("acme", DESK)
 TEAM = Target("channel", "team")
@@ -40,7 +42,7 @@ class FakeGateway:
         if outcome == "ok":
             frame = orjson.loads(data)
             self.arrived[ident].append(frame["sequenceNumber"])
-            self.texts[ident].append(frame["message"])
+            self.texts[ident].append(frame.get("message"))
         return outcome
 
     async def disconnect(self, gateway: str, connection: str) -> Outcome:
@@ -100,6 +102,24 @@ def test_each_connection_gets_the_text_of_its_own_locale() -> None:
         payload = {"content": "Hello", "variants": {"de": {"content": "Hallo"}}}
         await delivery(app, gateway).deliver([bundle(DESK, [envelope("a", DESK, payload=payload)])])
         assert gateway.texts == {"c1": ["Hallo"], "c2": ["Hello"], "c3": ["Hello"]}
+
+    simulate(scenario)
+
+
+def test_signals_and_changes_are_told_whatever_one_prefers() -> None:
+    """What happens to what is there already, and to one's own devices."""
+
+    async def scenario(app: App) -> None:
+        gateway = FakeGateway()
+        deaf = Preferences(muted={"*": frozenset({"websocket"})})
+        await app.connections.open(connection("c1"), [Place("acme", USER)], deaf)
+        signal = bundle(
+            USER, [envelope("s", kind="signal", payload={"type": "x", "message": "s", "sequenceNumber": 0})]
+        )
+        changed = bundle(USER, [envelope("n")], change=Change("updated", 1))
+        for one, quiet in ((signal, False), (bundle(USER, [envelope("n")]), True), (changed, False)):
+            delivered = await delivery(app, gateway).deliver([one])
+            assert (gateway.arrived.pop("c1", None) is None, delivered.waits) == (quiet, set())
 
     simulate(scenario)
 
