@@ -11,6 +11,9 @@ from typing import Final, Literal, get_args
 Role = Literal["system", "admin", "employee", "bot", "lead", "member"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
+DEFAULT_ROLE: Final = "member"
+"""Of whom nothing else is known."""
+
 ALIASES: Final = {"agent": "employee"}
 """Other names of a role."""
 

@@ -13,9 +13,8 @@ from kxmsg.errors import Forbidden
 from kxmsg.model.notification import locale_key
 from kxmsg.model.preferences import UTC, WAYS, Preferences, QuietHours
 from kxmsg.model.user import User
-from kxmsg.policy import Action
+from kxmsg.policy import DEFAULT_ROLE, Action
 from kxmsg.preferences import time_zones
-from kxmsg.services.identity.claims import DEFAULT_ROLE
 
 router = APIRouter(tags=["users"])
 

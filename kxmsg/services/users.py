@@ -11,8 +11,7 @@ from kxmsg.model.preferences import Preferences
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import EVERYBODY, Target, check_id
 from kxmsg.model.user import User
-from kxmsg.policy import Action, allowed
-from kxmsg.services.identity.claims import DEFAULT_ROLE
+from kxmsg.policy import DEFAULT_ROLE, Action, allowed
 from kxmsg.services.signals import Signal, Signals
 from kxmsg.storage.connections import Connections
 from kxmsg.storage.directory import Directory

@@ -11,10 +11,7 @@ from kxmsg.errors import InvalidInput, Unauthenticated
 from kxmsg.model.notification import locale_key
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import EVERYBODY, check_id
-from kxmsg.policy import ALIASES, ROLES
-
-DEFAULT_ROLE: Final = "member"
-"""Role of a token that names none of the product's."""
+from kxmsg.policy import ALIASES, DEFAULT_ROLE, ROLES
 
 INVALID: Final = "invalid_token"
 EXPIRED: Final = "token_expired"
