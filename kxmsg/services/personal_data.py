@@ -22,7 +22,7 @@ from kxmsg.services.amender import Amender
 from kxmsg.services.channels.changes import Changes
 from kxmsg.services.inbox import Found
 from kxmsg.services.messages import REACTIONS
-from kxmsg.services.users import named
+from kxmsg.services.users import check_has_users, named
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.connections import Connections
 from kxmsg.storage.directory import Directory
@@ -140,6 +140,7 @@ class PersonalData:
         user, tenant = named(who, ident), who.tenant
         if not allowed(who.roles, Action.MANAGE_USERS):
             raise Forbidden("your roles may not erase users")
+        check_has_users(who)
         erased = Erased()
         await self._connections.close_all(tenant, user)
         for channel in await self._channels_of(tenant, user):

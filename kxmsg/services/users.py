@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from kxmsg.cursor import bound_to, sign, unsign
 from kxmsg.errors import Forbidden, InvalidInput, NotFound
@@ -47,7 +47,7 @@ class Users:
         """
         if not allowed(who.roles, Action.LIST_USERS):
             raise Forbidden("your roles may not list users")
-        _check_tenant(who)
+        check_has_users(who)
         binding = bound_to("users", who.tenant, who.user, role)
         after = str(unsign(self._key, cursor, binding)) if cursor is not None else ""
         users, more = await self._directory.page(who.tenant, limit, after)
@@ -72,7 +72,7 @@ class Users:
         """
         if not allowed(who.roles, Action.MANAGE_USERS):
             raise Forbidden("your roles may not change users")
-        _check_tenant(who)
+        check_has_users(who)
         ident = named(who, ident)
         own = {name: value for name, value in given.items() if name not in ("locale", "time_zone")}
         preferred = {name: value for name, value in given.items() if name not in own}
@@ -87,10 +87,7 @@ class Users:
             return changed if changed != user else None
 
         changed = await self._directory.change(who.tenant, ident, decide)
-        user = changed or before[0]
-        if user is None:  # decide gives one where there was none
-            raise AssertionError
-        return user, before[0] is None
+        return cast("User", changed or before[0]), before[0] is None  # decide makes one where there was none
 
     async def prefer(
         self, who: Principal, ident: str, preferences: Preferences, check: CheckUser = lambda _: None
@@ -124,7 +121,8 @@ def named(who: Principal, ident: str) -> str:
     return who.user if ident == ME else check_id(ident, "userId")
 
 
-def _check_tenant(who: Principal) -> None:
+def check_has_users(who: Principal) -> None:
+    """Raises InvalidInput for a service of everybody's tenant, under which the directory lists the tenants."""
     if who.tenant == EVERYBODY:
         raise InvalidInput("everybody's tenant has no users of its own; come with a token of one that has")
 

@@ -102,6 +102,7 @@ async def test_everybodys_tenant_has_no_users(api: Api) -> None:
     assert (await api.call("GET", "/users", "svc", "system", tenant="*")).status == 400
     assert (await api.call("PUT", "/users/ana", "svc", "system", tenant="*", json={})).status == 400
     assert (await api.call("GET", "/users/me", "svc", "system", tenant="*")).status == 404
+    assert (await api.call("DELETE", "/users/acme/data", "svc", "system", tenant="*")).status == 400
 
 
 async def test_an_update_that_comes_second_is_refused(api: Api) -> None:
