@@ -27,6 +27,7 @@ from kxmsg.services.messages import Messages
 from kxmsg.services.notifications import Notifications
 from kxmsg.services.notifier import Notifier
 from kxmsg.services.personal_data import PersonalData
+from kxmsg.services.preferring import Preferring
 from kxmsg.services.readers import Readers
 from kxmsg.services.recorder import Recorder
 from kxmsg.services.signals import Signals
@@ -102,8 +103,12 @@ class App(Stores):
         return Readers(self.marks, self.read_cursors)
 
     @cached_property
+    def preferring(self) -> Preferring:
+        return Preferring(self.directory, self.connections)
+
+    @cached_property
     def users(self) -> Users:
-        return Users(self.directory, self.connections, self.signals, self.secrets.cursor_key())
+        return Users(self.directory, self.preferring, self.signals, self.secrets.cursor_key())
 
     @cached_property
     def personal_data(self) -> PersonalData:
@@ -177,6 +182,7 @@ class App(Stores):
             self.channels,
             self.channel_service,
             self.directory,
+            self.preferring,
             self.marks,
             self.clock,
             self.settings.origins,

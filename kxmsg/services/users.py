@@ -12,8 +12,8 @@ from kxmsg.model.principal import Principal
 from kxmsg.model.target import EVERYBODY, Target, check_id
 from kxmsg.model.user import User
 from kxmsg.policy import DEFAULT_ROLE, Action, allowed
+from kxmsg.services.preferring import Preferring
 from kxmsg.services.signals import Signal, Signals
-from kxmsg.storage.connections import Connections
 from kxmsg.storage.directory import Directory
 
 ME: Final = "me"
@@ -34,9 +34,9 @@ class UserPage:
 class Users:
     """The directory of the caller's tenant. ``key`` signs cursors."""
 
-    def __init__(self, directory: Directory, connections: Connections, signals: Signals, key: bytes) -> None:
+    def __init__(self, directory: Directory, preferring: Preferring, signals: Signals, key: bytes) -> None:
         self._directory = directory
-        self._connections = connections
+        self._preferring = preferring
         self._signals = signals
         self._key = key
 
@@ -87,6 +87,8 @@ class Users:
             return changed if changed != user else None
 
         changed = await self._directory.change(who.tenant, ident, decide)
+        if preferred:
+            await self._preferring.settle(who.tenant, ident)
         return cast("User", changed or before[0]), before[0] is None  # decide makes one where there was none
 
     async def prefer(
@@ -109,7 +111,7 @@ class Users:
             return replace(user, preferences=preferences) if user.preferences != preferences else None
 
         changed = await self._directory.change(who.tenant, ident, decide)
-        await self._connections.prefer(who.tenant, ident, preferences)  # also where a call before died before it
+        await self._preferring.settle(who.tenant, ident)  # also where nothing changed: a call before may have died here
         if changed is not None:
             own = Place(who.tenant, Target("user", ident))
             await self._signals.send([Signal(own, "preferences.updated", {"userId": ident})])

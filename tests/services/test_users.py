@@ -16,6 +16,7 @@ from tests.services.sessions.test_connecting import sessions
 
 ANA = caller("ana")
 NIGHT = Preferences(quiet_hours=QuietHours(0, 60))
+DAY = Preferences(quiet_hours=QuietHours(60, 120))
 HOME = Place("acme", DESK)
 
 
@@ -45,6 +46,17 @@ def test_open_connections_go_by_what_is_preferred_now_and_devices_are_told() -> 
         assert [frame["userId"] for frame in await only_frames(app, "preferences.updated")] == ["ana"]
         await app.users.prefer(ANA, "me", Preferences(locale="de"))
         assert await preferred(app) is None, "a language silences nothing"
+
+    simulate(scenario)
+
+
+def test_a_time_zone_that_an_administrator_enters_is_gone_by_too() -> None:
+    async def scenario(app: App) -> None:
+        await app.directory.touch(ANA)
+        await app.connections.open(connection("c1"), inbox("acme", "ana"))
+        await app.users.prefer(ANA, "me", NIGHT)
+        await app.users.put(caller("root", "admin"), "ana", {"time_zone": "Europe/Berlin"})
+        assert await preferred(app) == replace(NIGHT, time_zone="Europe/Berlin")
 
     simulate(scenario)
 
@@ -88,7 +100,9 @@ def test_who_connects_while_they_change_what_they_prefer_goes_by_the_change(seed
     async def scenario(app: App) -> None:
         await app.directory.touch(ANA)
         request = ConnectRequest("c1", "local", {"token": "ana:member"})
-        await asyncio.gather(sessions(app).connect(request), app.users.prefer(ANA, "me", NIGHT))
-        assert await preferred(app) == NIGHT
+        changes = [app.users.prefer(ANA, "me", one) for one in (Preferences(), DAY, NIGHT)]
+        await asyncio.gather(sessions(app).connect(request), *changes)
+        last = await app.preferring.of("acme", "ana")
+        assert await preferred(app) == (last if last.silences else None)
 
     simulate(scenario, seed=seed)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from kxmsg.audience import inbox
 from kxmsg.errors import Forbidden, NotFound, Unauthenticated
 from kxmsg.model.connection import Connection, Place
-from kxmsg.model.preferences import DEFAULT, Preferences
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import Target, check_id
 from kxmsg.policy import Action, allowed
@@ -15,6 +14,7 @@ from kxmsg.ports import Clock
 from kxmsg.services.channels import ChannelService
 from kxmsg.services.identity import TokenVerifier
 from kxmsg.services.locale import reader_locale
+from kxmsg.services.preferring import Preferring
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.connections import Connections
 from kxmsg.storage.directory import Directory
@@ -41,6 +41,7 @@ class Sessions:
         channels: Channels,
         service: ChannelService,
         directory: Directory,
+        preferring: Preferring,
         marks: Marks,
         clock: Clock,
         origins: Sequence[str] = (),
@@ -50,6 +51,7 @@ class Sessions:
         self._channels = channels
         self._service = service
         self._directory = directory
+        self._preferring = preferring
         self._marks = marks
         self._clock = clock
         self._origins = frozenset(origins)
@@ -70,7 +72,7 @@ class Sessions:
         who = await self.authorize(request)
         await self._directory.touch(who)
         await self._marks.greet(who.tenant, who.user)
-        preferences = await self._preferences(who)
+        preferences = await self._preferring.of(who.tenant, who.user)
         named = await self._named(who, request.query)
         connection = Connection(
             id=request.connection,
@@ -98,9 +100,8 @@ class Sessions:
             if places:
                 await self._connections.subscribe(connection, places)
         # Whoever changed preferences or memberships meanwhile may have found no row to change or delete.
-        now, ended = await asyncio.gather(self._preferences(who), self._ended(who, places, named))
-        if now != preferences:
-            await self._connections.prefer(who.tenant, who.user, now)
+        settled = self._preferring.settle(who.tenant, who.user, preferences)
+        _, ended = await asyncio.gather(settled, self._ended(who, places, named))
         if ended:
             await self._connections.unsubscribe(connection.id, ended)
         return connection
@@ -108,10 +109,6 @@ class Sessions:
     async def disconnect(self, connection: str) -> None:
         """Forget a connection."""
         await self._connections.close(connection)
-
-    async def _preferences(self, who: Principal) -> Preferences:
-        user = await self._directory.get(who.tenant, who.user)
-        return user.preferences if user is not None else DEFAULT
 
     async def _ended(self, who: Principal, places: Sequence[Place], named: Sequence[str]) -> list[Place]:
         """Where the user was put out while it was being subscribed to."""

@@ -104,7 +104,7 @@ def test_in_every_interleaving_with_connecting_subscriptions_end_as_the_membersh
         await desk(app, ["ana"] if seed % 2 else [])
         sessions = Sessions(
             Tokens(),  # type: ignore[arg-type] # half a verifier
-            app.connections, app.channels, app.channel_service, app.directory, app.marks, app.clock,
+            app.connections, app.channels, app.channel_service, app.directory, app.preferring, app.marks, app.clock,
         )  # fmt: skip
         query = {"token": "t", **({"chatId": "desk"} if seed % 4 == 3 else {})}
         moves = [app.membership.join, app.membership.leave] * 2

@@ -32,7 +32,8 @@ class Tokens:
 def sessions(app: App, *origins: str) -> Sessions:
     return Sessions(
         Tokens(),  # type: ignore[arg-type] # half a verifier
-        app.connections, app.channels, app.channel_service, app.directory, app.marks, app.clock, origins,
+        app.connections, app.channels, app.channel_service, app.directory, app.preferring, app.marks, app.clock,
+        origins,
     )  # fmt: skip
 
 
