@@ -62,8 +62,10 @@ USES: Final[Mapping[str, Uses]] = {
     "template-renderer": Uses(sends=(SEQUENCE, STORAGE), writes=(SCHEDULE,)),
     "sequence-processor": Uses(publishes=(OUTBOUND_FIFO,), reads=(CHANNELS,), writes=(LOGS,), events=True),
     "storage-writer": Uses(publishes=(OUTBOUND,), reads=(CHANNELS,), writes=(LOGS,), events=True),
-    "fanout": Uses(sends=(FANOUT_CHUNK,), reads=(CHANNELS,), writes=(CONNECTIONS,), events=True, secrets=True),
-    "scheduler": Uses(sends=(SEQUENCE, STORAGE), writes=(SCHEDULE, CHANNELS, LOGS), events=True),
+    "fanout": Uses(
+        sends=(FANOUT_CHUNK,), reads=(CHANNELS, LOGS), writes=(CONNECTIONS, SCHEDULE), events=True, secrets=True
+    ),
+    "scheduler": Uses(sends=(SEQUENCE, STORAGE, FANOUT_CHUNK), writes=(SCHEDULE, CHANNELS, LOGS), events=True),
     API: Uses(
         sends=(SEQUENCE, STORAGE),
         publishes=(OUTBOUND, OUTBOUND_FIFO),
