@@ -20,6 +20,7 @@ from bench.processes import REPEATS
 from bench.pushes import pushes
 from bench.rendering import compilation, expressions, notification
 from bench.requests import requests
+from bench.rest import rest
 from bench.sqs import calls, messages
 from bench.stack import cpu, running
 from kxmsg.testing.stack import Stack
@@ -165,6 +166,7 @@ def _say(lines: list[str]) -> None:
 SECTIONS: Final[Mapping[str, tuple[str, Callable[[], Awaitable[list[str]]]]]] = {
     "full": ("Durability: survives power loss (`full`, the default)", partial(_paths, "full")),
     "normal": ("Durability: survives crashes of processes (`normal`)", partial(_paths, "normal")),
+    "rest": ("REST: requests to the API", rest),
     "matching": ("Matching: events a second of CPU, beside moto's matcher", _matching),
     "rendering": ("Rendering: microseconds", _rendering),
     "aws": ("AWS: what calls cost", _aws),
