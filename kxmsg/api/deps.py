@@ -22,7 +22,7 @@ class Body(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
 
-def product(request: Request) -> App:
+async def product(request: Request) -> App:
     """The composition root behind this request."""
     return cast("App", request.app.state.app)
 
@@ -44,7 +44,7 @@ Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 Product = Annotated[App, Depends(product)]
 
 
-def _fresh_id(request: Request, who: Caller, app: Product) -> str:
+async def _fresh_id(request: Request, who: Caller, app: Product) -> str:
     # The caller comes first: they have the claim whose id it is.
     return claimed_id(request) or new_id(app.clock.now())
 

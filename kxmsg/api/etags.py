@@ -41,7 +41,7 @@ class Match:
             raise PreconditionFailed("it was changed since; read it again and repeat the change", details={"etag": tag})
 
 
-def _match(
+async def _match(
     if_match: Annotated[str | None, Header(description="`ETag` of what the change was made to; else 412.")] = None,
 ) -> Match:
     return Match(if_match)

@@ -55,7 +55,7 @@ class Acceptance:
         return {"success": True, name: record}
 
 
-def _acceptance(
+async def _acceptance(
     app: Product,
     response: Response,
     prefer: Annotated[
