@@ -166,7 +166,7 @@ def _say(lines: list[str]) -> None:
 SECTIONS: Final[Mapping[str, tuple[str, Callable[[], Awaitable[list[str]]]]]] = {
     "full": ("Durability: survives power loss (`full`, the default)", partial(_paths, "full")),
     "normal": ("Durability: survives crashes of processes (`normal`)", partial(_paths, "normal")),
-    "rest": ("REST: requests a second, beside the bare framework", rest),
+    "rest": ("REST: requests to the API", rest),
     "matching": ("Matching: events a second of CPU, beside moto's matcher", _matching),
     "rendering": ("Rendering: microseconds", _rendering),
     "aws": ("AWS: what calls cost", _aws),

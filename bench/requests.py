@@ -9,7 +9,7 @@ import asyncio
 import os
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property, partial
 from importlib import import_module
@@ -20,7 +20,7 @@ from uuid import uuid4
 import uvloop
 
 from bench.path import TEXT
-from bench.stack import SUBSCRIPTIONS
+from bench.stack import SUBSCRIPTIONS, empty
 from kxmsg.audience import inbox
 from kxmsg.aws.account import Account
 from kxmsg.aws.api import AwsApi, Service
@@ -99,7 +99,7 @@ async def count(kind: str) -> Counts:
                         stop = asyncio.Event()
                         async with asyncio.TaskGroup() as group:
                             group.create_task(worker.run(app, stop))
-                            await until(partial(_empty, driver, spec.queues), PATIENCE)
+                            await until(partial(empty, driver, spec.queues), PATIENCE)
                             stop.set()
                     counted[spec.name] = counts
     return counted
@@ -199,11 +199,6 @@ async def _connect_all(app: App) -> None:
         user = f"user-{number}"
         connection = Connection(f"connection-{number}=", "aws", TENANT, user, ("member",), now, now + 3600)
         await app.connections.open(connection, (*inbox(TENANT, user), *channels))
-
-
-async def _empty(app: App, queues: Sequence[str]) -> bool:
-    depths = [await app.queue(name).depth() for name in queues]
-    return not any(depth.visible or depth.in_flight or depth.delayed for depth in depths)
 
 
 def _event(kind: str, number: int) -> Event:

@@ -1,219 +1,216 @@
-"""REST: requests a second of CPU, latency and table calls, beside the bare framework answering a constant."""
+"""REST: what requests cost who has 10 entries and who has 10,000, beside the bare framework answering a constant."""
 
 import asyncio
-import statistics
-import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from random import Random
+from statistics import median
 from typing import Any, Final
 
-from bench.callers import Call, called, posting
-from bench.stack import cpu_of, running
+import orjson
+
+from bench.bare import serving
+from bench.load import Load, Request, load
+from bench.stack import cpu_of, empty, running
 from kxmsg.api.app import create_app
 from kxmsg.api.routes import ROUTERS
 from kxmsg.api.server import ApiServer
-from kxmsg.bootstrap import App, memory_app, open_app
-from kxmsg.model.envelope import Envelope
-from kxmsg.model.principal import Principal
-from kxmsg.model.target import Target
+from kxmsg.bootstrap import memory_app, open_app
+from kxmsg.embedded.secrets import LocalSecrets
+from kxmsg.runtime import logs
 from kxmsg.settings import Settings
-from kxmsg.testing.stack import COMMANDS
+from kxmsg.testing.until import until
+from kxmsg.topology import TOPOLOGY
+from tests.filling import ROOM, TEXT, USER, fill
+from tests.port_calls import READS, WRITES, PortCalls, counting
 
-SIZES: Final = (10, 10_000)
-"""Entries of the inbox, and of the channel that is written to."""
-
+REPEATS: Final = 5
+SECONDS: Final = 1.0
 AT_ONCE: Final = (1, 16)
-CALLS: Final = 800
-WAITING: Final = 160
-"""Calls of one run; of those that wait for the storing, fewer."""
+SIZES: Final = (10, 10_000)
+PATIENCE: Final = 300.0
 
-REPEATS: Final = 3
+ENVIRONMENT: Final = {"KXMSG_RATE_USER": "0", "KXMSG_RATE_TENANT": "0", "LOG_LEVEL": "INFO"}
 
-TENANT: Final = "bench"
-FREE: Final = {"KXMSG_RATE_USER": "0", "KXMSG_RATE_TENANT": "0"}
-"""Without a limit of rates, which would be measured instead."""
-
-HELLO: Final = {"targetType": "channel", "channelId": "desk", "content": "x" * 150}
-
-BARE: Final = "bare framework"
+MESSAGE: Final = {"channelId": ROOM.id, "content": TEXT}
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One run: seconds of each call, and CPU seconds of the server, all calls together."""
+class Case:
+    """A request, the path at which the bare framework answers the same, and the sizes at which the answers are alike.
 
-    taken: list[float]
-    wall: float
+    Who waits for the commit is held up by the path: what that costs the bare framework is not asked.
+    """
+
+    name: str
+    request: Request
+    bare: str
+    sizes: Sequence[int] = SIZES
+
+
+CASES: Final = [
+    Case("`GET /notifications?limit=10`", Request("GET", "/notifications?limit=10"), "/page-10"),
+    Case("`GET /notifications`", Request("GET", "/notifications"), "/page-50", SIZES[-1:]),
+    Case("`GET /notifications/unread-count`", Request("GET", "/notifications/unread-count"), "/unread-count"),
+    Case("`POST /messages`", Request("POST", "/messages", 202, MESSAGE), "/messages"),
+    Case(
+        "`POST /messages`, `Prefer: wait=5`",
+        Request("POST", "/messages", 201, MESSAGE, {"Prefer": "wait=5"}),
+        "/messages",
+    ),
+]
+
+BARE: Final = 0
+"""In the place of a size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, and the CPU microseconds that each of its requests cost the server."""
+
+    load: Load
     cpu: float
 
-    @property
-    def rate(self) -> float:
-        """Calls a second."""
-        return len(self.taken) / self.wall
 
-    @property
-    def microseconds(self) -> float:
-        """CPU of the server for one call."""
-        return self.cpu / len(self.taken) * 1e6
-
-    def percentile(self, share: float) -> float:
-        """Milliseconds."""
-        return sorted(self.taken)[int(len(self.taken) * share)] * 1000
-
-
-def calls(token: str, size: int) -> Mapping[str, Call]:
-    """What is measured, by its name."""
-    who = f"Authorization: Bearer {token}\r\n"
-    user = f"Inbox with {size:,}"
-    return {
-        f"{user}: `GET /notifications?limit=10`": Call("GET", "/notifications?limit=10", headers=who),
-        f"{user}: `GET /notifications/unread-count`": Call("GET", "/notifications/unread-count", headers=who),
-        f"Log of {size:,}: `POST /messages`": posting("/messages", 202, HELLO, who),
-        f"Log of {size:,}: `POST /messages`, `Prefer: wait`": posting(
-            "/messages", 201, HELLO, f"{who}Prefer: wait=5\r\n"
-        ),
-    }
+Runs = dict[tuple[str, int, int], list[Run]]
+"""By name of the case, size and how many at once."""
 
 
 async def rest() -> list[str]:
-    """Tables in Markdown. Takes two minutes."""
-    lines = [
-        "CPU of the API's process alone. The bare framework answers the same page of notifications as a constant.",
-        f"Medians of {REPEATS} runs of {CALLS} calls ({WAITING} of those that wait), with their scatter; half of the",
-        "inbox is read, in no order.",
+    """Two tables in Markdown. Takes five minutes."""
+    return [
+        "The product as separate processes with its defaults, but for rate limits, which are off. The bare framework",
+        "is FastAPI on the same server, which answers the same JSON from memory. CPU time is of the server's process",
+        "alone; the load generator, and what takes messages on from the queue, run on the same cores.",
+        f"Medians of {REPEATS} runs of {SECONDS:.0f} s that take turns, with the lowest and the highest.",
         "",
-        "| | at once | requests/s | p50 ms | p99 ms | CPU µs | of the bare framework's rate |",
-        "|---|---|---|---|---|---|---|",
+        "Half of the entries are the user's own, half their client's; every other one is read, in no order. Messages",
+        "go to one channel, which grows by them. Who waits for the commit looks after 20 ms, then less and less often.",
+        "",
+        *_costs(await _measured()),
+        "",
+        "### Calls of tables and queues",
+        "",
+        *await _calls(),
     ]
-    for size in SIZES:
-        lines += await _measured(size)
-    lines += ["", "### Calls of tables for one request", "", "| | 10 entries | 10,000 entries |", "|---|---|---|"]
-    counted = [await table_calls(size) for size in SIZES]
-    return lines + [f"| `{name}` | {counted[0][name]} | {counted[1][name]} |" for name in counted[0]]
 
 
-async def _measured(size: int) -> list[str]:
-    commands = {name: COMMANDS[name] for name in ("api", "sequence-processor")}
-    async with running(commands=commands, environment=FREE) as stack:
-        async with open_app(stack.settings) as app:
-            await furnish(app, size)
-        token = app.secrets.mint("ana", TENANT, ["member"], 3600, stack.settings.issuer, stack.settings.audience)
-        port = stack.settings.api_port
-        asked = calls(token, size)
-        _, page = await called(port, next(iter(asked.values())), 1, 1)
-        async with bare(page) as (bare_port, pid):
-            asked = {
-                f"{BARE}: `GET`": Call("GET", "/constant"),
-                f"{BARE}: `POST`": posting("/constant", 200, HELLO),
-                **asked,
-            }
-            runs: dict[tuple[str, int], list[Measured]] = {}
+# ----------------------------------------------------------------------------------------------------------- costs
+
+
+async def _measured() -> Runs:
+    async with running(environment=ENVIRONMENT) as stack, open_app(stack.settings) as app:
+        await asyncio.gather(*(fill(app, _tenant(size), size) for size in SIZES))
+        api = partial(_run, stack.settings.api_port, stack.pids["api"])
+        settled = partial(until, partial(empty, app, [spec.name for spec in TOPOLOGY.queues]), PATIENCE)
+        answers: dict[str, Any] = {}
+        for case in CASES:
+            for size in case.sizes:
+                answer = await load(stack.settings.api_port, _signed(case.request, stack.settings, size))
+                answers.setdefault(case.bare, orjson.loads(answer.body))
+        async with serving(answers) as (port, pid):
+            bare = partial(_run, port, pid)
+            runs: Runs = {}
             for _ in range(REPEATS):
-                for name, call in asked.items():
-                    for at_once in AT_ONCE:
-                        plain = name.startswith(BARE)
-                        server = pid if plain else stack.pids["api"]
-                        runs.setdefault((name, at_once), []).append(
-                            await _run(bare_port if plain else port, server, call, at_once)
-                        )
-    return [_row(name, at_once, some, runs) for (name, at_once), some in runs.items()]
+                for at_once in AT_ONCE:
+                    for case in CASES:
+                        for size in case.sizes:
+                            await settled()
+                            run = await api(_signed(case.request, stack.settings, size), at_once)
+                            runs.setdefault((case.name, size, at_once), []).append(run)
+                        if case.request.status != 201:
+                            await settled()
+                            run = await bare(replace(case.request, path=case.bare), at_once)
+                            runs.setdefault((case.name, BARE, at_once), []).append(run)
+        return runs
 
 
-async def _run(port: int, pid: int, call: Call, at_once: int) -> Measured:
-    await called(port, call, at_once, 5)
-    before, started = cpu_of(pid), time.perf_counter()
-    count = WAITING if "Prefer" in call.headers else CALLS
-    taken, _ = await called(port, call, at_once, count // at_once)
-    return Measured(taken, time.perf_counter() - started, cpu_of(pid) - before)
+async def _run(port: int, pid: int, request: Request, at_once: int) -> Run:
+    before = cpu_of(pid)
+    done = await load(port, request, at_once=at_once, seconds=SECONDS)
+    return Run(done, (cpu_of(pid) - before) / len(done.taken) * 1e6)
 
 
-def _row(name: str, at_once: int, runs: list[Measured], all_runs: Mapping[tuple[str, int], list[Measured]]) -> str:
-    rates = sorted(run.rate for run in runs)
-    bare_name = f"{BARE}: `{'POST' if 'POST' in name else 'GET'}`"
-    than = statistics.median(run.rate for run in all_runs[bare_name, at_once])
-    cells = (
-        name,
-        at_once,
-        f"{statistics.median(rates):,.0f} ({rates[0]:,.0f}–{rates[-1]:,.0f})",
-        f"{statistics.median(run.percentile(0.5) for run in runs):.1f}",
-        f"{statistics.median(run.percentile(0.99) for run in runs):.1f}",
-        f"{statistics.median(run.microseconds for run in runs):.0f}",
-        f"{statistics.median(rates) / than:.0%}",
-    )
-    return f"| {' | '.join(map(str, cells))} |"
+def _costs(runs: Runs) -> list[str]:
+    lines = [
+        "| request | at once | entries | requests/s | × bare | p50 ms | p99 ms | CPU µs | × bare |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (name, size, at_once), some in sorted(runs.items(), key=lambda item: _order(*item[0])):
+        bare = runs.get((name, BARE, at_once), [])
+        rate, cpu = [run.load.rate for run in some], [run.cpu for run in some]
+        rates, costs = "", ""
+        if bare and size != BARE:
+            rates = f"{median(rate) / median(run.load.rate for run in bare):.2f}"
+            costs = f"{median(cpu) / median(run.cpu for run in bare):.1f}"
+        cells = [
+            name,
+            str(at_once),
+            "bare framework" if size == BARE else f"{size:,}",
+            _spread(rate, 0),
+            rates,
+            _spread([run.load.percentile(0.5) for run in some], 2),
+            _spread([run.load.percentile(0.99) for run in some], 1),
+            _spread(cpu, 0),
+            costs,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
-@asynccontextmanager
-async def bare(answer: bytes) -> AsyncIterator[tuple[int, int]]:
-    """The bare framework in a process of its own: its port, its process id."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.bare", answer.decode()), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        yield int(await process.stdout.readline()), process.pid
-    finally:
-        process.terminate()
-        await process.wait()
+def _order(name: str, size: int, at_once: int) -> tuple[int, int, int]:
+    return [case.name for case in CASES].index(name), at_once, size or 1 << 30
 
 
-async def furnish(app: App, size: int) -> None:
-    """An inbox of that size, half of it read, and a channel that ana takes part in, with a log as long."""
-    who = Principal("ana", TENANT, frozenset({"admin"}), "Ana", None, time.time() + 3600, "bench")
-    await app.channel_service.create(who, "group", [app.channel_service.person("ana", "Ana")], ident="desk")
-    await app.marks.greet(TENANT, "ana")
-    idents: list[str] = []
-    for target in (Target("user", "ana"), Target("channel", "desk")):
-        for start in range(0, size, 500):
-            some = [_entry(target, number) for number in range(start, min(size, start + 500))]
-            await app.logs.append(TENANT, target, some)
-            idents += [one.id for one in some if one.kind == "notification"]
-    read = Random(1).sample(idents, len(idents) // 2)
-    for start in range(0, len(read), 100):
-        await app.notifications.mark(who, "ana", read[start : start + 100], "read")
+def _spread(values: Sequence[float], digits: int) -> str:
+    return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
-def _entry(target: Target, number: int) -> Envelope:
-    kind = "notification" if target.type == "user" else "message"
-    payload = {"title": f"Incident {number}", "content": "x" * 150, "senderId": "ana"}
-    made = Envelope(f"{kind}-{number}", TENANT, target, "message", "fifo", payload, int(time.time() * 1000))
-    return replace(made, kind="notification", ordering="standard") if kind == "notification" else made
+def _tenant(size: int) -> str:
+    return f"tenant-{size}"
 
 
-async def table_calls(size: int) -> dict[str, str]:
-    """Which calls of tables one request makes, by route, on an app in memory."""
+def _signed(request: Request, settings: Settings, size: int) -> Request:
+    token = LocalSecrets(settings.data).mint(USER, _tenant(size), ["member"], 3600, settings.issuer, settings.audience)
+    return replace(request, headers={**(request.headers or {}), "Authorization": f"Bearer {token}"})
+
+
+# ----------------------------------------------------------------------------------------------------------- calls
+
+
+async def _calls() -> list[str]:
+    lines = [
+        "| request | entries | reads of tables | keys read | writes of tables | sends to queues |",
+        "|---|---|---|---|---|---|",
+    ]
+    logs.configure("ERROR")
     with tempfile.TemporaryDirectory(prefix="kxmsg-bench-") as folder:
-        app = memory_app(settings=Settings(data=Path(folder), rate_user=0, rate_tenant=0))
-        await furnish(app, size)
-        counted = Counter[str]()
-        for name in ("get", "get_many", "query", "write", "write_many", "transact"):
-            setattr(app.tables, name, _counting(counted, name, getattr(app.tables, name)))
+        app = memory_app(settings=Settings(data=Path(folder), config=Path(folder)))
         server = ApiServer(create_app(app, ROUTERS), host="127.0.0.1", port=0)
         await server.start()
-        try:
-            token = app.secrets.mint("ana", TENANT, ["member"], 60, app.settings.issuer, app.settings.audience)
-            found: dict[str, str] = {}
-            for call in list(calls(token, size).values())[:3]:
-                await called(server.port, call, 1, 1)  # the first contact costs more
-                counted.clear()
-                await called(server.port, call, 1, 1)
-                name = f"{call.method} {call.path}"
-                found[name] = ", ".join(f"{count} {one}" for one, count in sorted(counted.items())) or "none"
-            return found
-        finally:
-            await server.stop(1)
-            await app.close()
+        for size in SIZES:
+            await fill(app, _tenant(size), size)
+        for case in CASES:
+            if case.request.status == 201:
+                continue
+            for size in case.sizes:
+                request = _signed(case.request, app.settings, size)
+                await load(server.port, request)  # the first contact, which costs more
+                with counting(app) as counts:
+                    await load(server.port, request)
+                lines.append(f"| {case.name} | {size:,} | {' | '.join(_counted(counts))} |")
+        await server.stop(1)
+        await app.close()
+    return lines
 
 
-def _counting(counted: Counter[str], name: str, call: Any) -> Any:
-    def counting(*arguments: Any, **options: Any) -> Any:
-        counted[name] += 1
-        return call(*arguments, **options)
+def _counted(counts: PortCalls) -> list[str]:
+    keys = sum(counts.items[name] for name in READS)
+    return [_named(counts.calls, READS), str(keys), _named(counts.calls, WRITES), str(counts.calls["send"])]
 
-    return counting
+
+def _named(calls: Mapping[str, int], names: Sequence[str]) -> str:
+    said = [f"{calls[name]} × `{name}`" for name in names if calls[name]]
+    return ", ".join(said) or "0"

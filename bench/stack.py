@@ -4,12 +4,13 @@ import os
 import resource
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from kxmsg.testing.stack import COMMANDS, Stack
+from kxmsg.bootstrap import App
+from kxmsg.testing.stack import Stack
 
 SUBSCRIPTIONS: Final = """\
 eventSubscriptions:
@@ -37,18 +38,14 @@ eventSubscriptions:
 
 
 @asynccontextmanager
-async def running(
-    durability: str = "full",
-    commands: Mapping[str, tuple[str, ...]] = COMMANDS,
-    environment: Mapping[str, str] | None = None,
-) -> AsyncIterator[Stack]:
-    """The product on a fresh folder beside the working one, so that it is the same disk."""
+async def running(durability: str = "full", environment: Mapping[str, str] | None = None) -> AsyncIterator[Stack]:
+    """The product on a fresh folder beside the working one, so that it is the same disk; with more ``environment``."""
     folder = Path(tempfile.mkdtemp(prefix=".kxmsg-bench-", dir="."))
     (folder / "config").mkdir()
     (folder / "config" / "bench.yaml").write_text(SUBSCRIPTIONS)
-    chosen = {"KXMSG_DURABILITY": durability, "LOG_LEVEL": "ERROR", **(environment or {})}
+    settings = {"KXMSG_DURABILITY": durability, "LOG_LEVEL": "ERROR", **(environment or {})}
     try:
-        async with Stack(folder / "data", folder / "config", commands=commands, environment=chosen) as stack:
+        async with Stack(folder / "data", folder / "config", environment=settings) as stack:
             yield stack
     finally:
         shutil.rmtree(folder)
@@ -64,3 +61,9 @@ def cpu_of(pid: int) -> float:
     """CPU seconds of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def empty(app: App, queues: Iterable[str]) -> bool:
+    """Whether nothing waits in these queues, or is being handled."""
+    depths = [await app.queue(name).depth() for name in queues]
+    return not any(depth.visible or depth.in_flight or depth.delayed for depth in depths)

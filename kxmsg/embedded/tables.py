@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from sqlite3 import Connection
 from typing import Final
 
@@ -91,9 +92,13 @@ class EmbeddedTables:
         relation = self._relation(table)
         for key in keys:
             check_key(table, key)
-        wanted = [(self._view(relation, consistent=consistent), key) for key in keys]
+        views = [self._view(relation, consistent=consistent) for _ in keys]  # each key for itself may be stale
+        wanted = [
+            (view, [key for _, key in some]) for view, some in groupby(zip(views, keys, strict=True), itemgetter(0))
+        ]
         return await self._engine.read(
-            _file(relation.group), lambda connection: [view.item(connection, key) for view, key in wanted]
+            _file(relation.group),
+            lambda connection: [item for view, some in wanted for item in view.items(connection, some)],
         )
 
     async def query(self, table: str, query: Query) -> Page:

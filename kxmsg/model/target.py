@@ -1,6 +1,7 @@
 """Target: for whom an entry is, and the name of the log that it is numbered in."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, Self, get_args
 
 from kxmsg.errors import InvalidInput
@@ -49,6 +50,7 @@ class Target:
         return f"{self.type}#{self.id}" if self.id else self.type
 
     @classmethod
+    @lru_cache(maxsize=4096)
     def parse(cls, key: str) -> Self:
         """The target that :attr:`key` came from; raises :class:`InvalidInput`."""
         kind, _, ident = key.partition("#")

@@ -16,6 +16,8 @@ from kxmsg.model.notification import localized
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import EVERYBODY, check_id
 from kxmsg.policy import Action, allowed
+from kxmsg.ports import Item
+from kxmsg.storage.log_reader import entry_of
 from kxmsg.storage.logs import Located, Logs
 from kxmsg.storage.marks import Box, Marks
 from kxmsg.times import iso
@@ -182,7 +184,7 @@ class Inbox:
     async def _parts(
         self, boxes: Sequence[Box], query: InboxQuery, before: Mapping[str, int], most: int
     ) -> dict[str, "_Part"]:
-        """The next entries of each log, in one read."""
+        """The next entries of each log, in one read, of which a page takes but some: they are decoded as it does."""
         parts: dict[str, _Part] = {}
         for box in boxes:
             key = box.place.target.key
@@ -193,10 +195,10 @@ class Inbox:
             for part in parts.values()
             for number in part.numbers
         ]
-        entries = iter(await self._logs.entries(places) if places else ())
+        items = iter(await self._logs.stored(places) if places else ())
         for part in parts.values():
-            part.entries = [entry for _ in part.numbers if (entry := next(entries)) is not None]
-            part.left = len(part.entries)
+            part.items = [item for _ in part.numbers if (item := next(items)) is not None]
+            part.left = len(part.items)
         return parts
 
     async def _timed(self, tenant: str, user: str, boxes: Sequence[Box], found: Sequence[Found]) -> list[Found]:
@@ -220,11 +222,11 @@ class _Part:
     box: Box
     numbers: list[int]
     more: bool
-    entries: list[Entry] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     left: int = 0
 
     def rows(self) -> Iterator[tuple[str, Box, Entry]]:
-        return ((self.key, self.box, entry) for entry in self.entries)
+        return ((self.key, self.box, entry_of(item)) for item in self.items)
 
 
 def missing(ident: str) -> NotFound:

@@ -69,9 +69,13 @@ class LogReader:
 
     async def entries(self, places: Sequence[Located]) -> list[Entry | None]:
         """The live entries that stand there, as :meth:`entry`, in one read."""
+        return [None if item is None else entry_of(item) for item in await self.stored(places)]
+
+    async def stored(self, places: Sequence[Located]) -> list[Item | None]:
+        """As :meth:`entries`, the items that hold them: for who needs but some of the entries, as :func:`entry_of`."""
         keys = [Key(log_key(one.tenant, one.target), entry_key(one.sequence)) for one in places]
         items = await self._tables.get_many(LOGS, keys, consistent=True)
-        return [entry_of(item) if item is not None and self._lives(item) else None for item in items]
+        return [item if item is not None and self._lives(item) else None for item in items]
 
     async def committed(self, tenant: str, target: Target, ident: str, patience: float) -> int | None:
         """The number of an id that was accepted, once it is stored; None where that takes over ``patience`` seconds."""

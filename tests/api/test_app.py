@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from inspect import iscoroutinefunction
 from io import BytesIO
 from typing import Any
 
@@ -10,16 +9,13 @@ import pytest
 import pytest_asyncio
 import structlog
 from fastapi import APIRouter, Depends, Request
-from fastapi.dependencies.models import Dependant
 from fastapi.responses import StreamingResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from kxmsg.api import health
 from kxmsg.api.middleware import MAX_BODY, SECURITY_HEADERS, body_limit
 from kxmsg.api.responses import ErrorAnswer, JsonResponse
-from kxmsg.api.routes import ROUTERS
 from kxmsg.api.security import GATEWAY_HEADER, Caller, gateway_only
 from kxmsg.errors import Conflict, InvalidInput, NotFound, TooMany, Transient
 from kxmsg.telemetry import current_trace
@@ -515,17 +511,3 @@ async def test_docs_need_nothing_from_elsewhere(api: Client) -> None:
     assert "script-src" not in answer.headers["Content-Security-Policy"]
     for expected in ("/things/{ident}", "Make a thing", "Needs a bearer token", 'href="#Thing"', 'id="Thing"'):
         assert expected in answer.body
-
-
-async def test_what_routes_depend_on_runs_on_the_event_loop() -> None:
-    """FastAPI runs a function in a thread, which costs a third of a request; coroutines it awaits."""
-
-    def functions(dependant: Dependant) -> set[str]:
-        calls = [one.call for one in dependant.dependencies if one.call is not None]
-        found = {str(call) for call in calls if not any(map(iscoroutinefunction, (call, type(call).__call__)))}
-        return found.union(*(functions(one) for one in dependant.dependencies))
-
-    for router in ROUTERS:
-        for route in router.routes:
-            assert isinstance(route, APIRoute)
-            assert functions(route.dependant) == set(), route.path

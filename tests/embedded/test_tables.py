@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kxmsg.embedded.engine import Engine
 from kxmsg.embedded.mishaps import AwsLike
 from kxmsg.embedded.tables import BATCH, EmbeddedTables
+from kxmsg.embedded.views import TOGETHER
 from kxmsg.errors import ConditionFailed, TransactionCancelled, Transient
 from kxmsg.ports import ABSENT, Condition, Delete, Item, Key, Put, Query, Tables, Update, Write
 from kxmsg.testing.virtual import run
@@ -202,6 +203,17 @@ def test_it_does_what_a_dict_would(steps: list[Write | list[Write]], queries: li
 
 
 # ------------------------------------------------------------------------------------- files, processes, expiry
+
+
+async def test_get_many_takes_more_keys_than_one_statement(tmp_path: Path) -> None:
+    """Whatever texts they are: none is missing, doubled or exchanged."""
+    engine = Engine(tmp_path, durability="normal")
+    tables = EmbeddedTables(engine, TOPOLOGY, ManualClock())
+    items = [{"pk": "p", "sk": f"{n}'\"\0,null"} for n in range(2 * TOGETHER)]
+    await store(tables, items[::2])
+    found = await tables.get_many(LOGS, [Key("p", item["sk"]) for item in items + items[:1]], consistent=True)
+    assert found == [None if n % 2 else item for n, item in enumerate(items)] + items[:1]
+    await engine.close()
 
 
 async def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:

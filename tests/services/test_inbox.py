@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kxmsg.bootstrap import App
-from kxmsg.embedded.tables import EmbeddedTables
 from kxmsg.errors import InvalidInput, NotFound
 from kxmsg.marks import STATUSES, Marking
 from kxmsg.model.target import BROADCAST, Target
 from kxmsg.policy import Action
 from kxmsg.services.inbox import MAX_LIMIT, SCANNED, Inbox, InboxQuery
 from kxmsg.testing.virtual import START
+from tests.port_calls import counting
 from tests.product import USER, caller, envelope, simulate
 
 CLIENT = Target("client", "acme")
@@ -355,31 +355,12 @@ def test_one_is_found_by_its_id_in_the_inbox_that_it_is_in() -> None:
     simulate(scenario)
 
 
-class Counted:
-    """How often tables are read."""
-
-    def __init__(self, tables: EmbeddedTables) -> None:
-        self.reads = 0
-        for name in ("get", "get_many", "query", "count"):
-            setattr(tables, name, self._counting(getattr(tables, name)))
-
-    def _counting(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        def counting(*args: Any, **named: Any) -> Awaitable[Any]:
-            self.reads += 1
-            return call(*args, **named)
-
-        return counting
-
-
 @pytest.mark.parametrize("spread", [False, True], ids=["alike", "each expires at a time of its own"])
 @pytest.mark.parametrize("query", [ANY, InboxQuery(status="read"), InboxQuery(priority="high")], ids=str)
 def test_reads_do_not_grow_with_the_size_of_the_inbox(query: InboxQuery, spread: bool) -> None:
     async def scenario(app: App) -> None:
         inbox = of(app)
         await inbox.unread(ANA, "ana")
-        tables = app.backend.tables
-        assert isinstance(tables, EmbeddedTables)
-        counted = Counted(tables)
         reads: dict[int, list[int]] = {}
         for target in (10, 10_000):
             there = (await app.logs.head("acme", USER)).seq
@@ -391,20 +372,20 @@ def test_reads_do_not_grow_with_the_size_of_the_inbox(query: InboxQuery, spread:
             await app.logs.append("acme", USER, some)
             await app.notifications.mark(ANA, "ana", idents[-9:], "read")
             reads[target] = []
-            counted.reads = 0
-            unread = (await inbox.unread(ANA, "ana"))["user"]
-            reads[target].append(counted.reads)
-            assert unread == {10: 1, 10_000: 9_981}[target]
-            page = await inbox.page(ANA, "ana", query, limit=5)
-            reads[target].append(counted.reads)
-            assert len(page.notifications) == 5
-            assert (await inbox.get(ANA, f"n{target - 1}")).status == "read"
-            reads[target].append(counted.reads)
-            await app.notifications.mark_all_read(ANA, "ana")
-            await app.notifications.mark(ANA, "ana", [f"n{target - 10}"], "unread")
-            await app.notifications.mark(ANA, "ana", idents[:9], "unread")
-            await app.notifications.mark(ANA, "ana", idents[:9], "read")
-            reads[target].append(counted.reads)
+            with counting(app) as calls:
+                unread = (await inbox.unread(ANA, "ana"))["user"]
+                reads[target].append(calls.reads)
+                assert unread == {10: 1, 10_000: 9_981}[target]
+                page = await inbox.page(ANA, "ana", query, limit=5)
+                reads[target].append(calls.reads)
+                assert len(page.notifications) == 5
+                assert (await inbox.get(ANA, f"n{target - 1}")).status == "read"
+                reads[target].append(calls.reads)
+                await app.notifications.mark_all_read(ANA, "ana")
+                await app.notifications.mark(ANA, "ana", [f"n{target - 10}"], "unread")
+                await app.notifications.mark(ANA, "ana", idents[:9], "unread")
+                await app.notifications.mark(ANA, "ana", idents[:9], "read")
+                reads[target].append(calls.reads)
         more = 1 if spread else 0  # the read of pages of lifetimes, in each look at heads and marks
         assert reads[10] == [1, 4, 8, 15]
         assert [after - before for before, after in zip(reads[10], reads[10_000], strict=True)] == [
