@@ -1,6 +1,7 @@
 """REST: what requests cost who has 10 entries and who has 10,000, beside the bare framework answering a constant."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -84,7 +85,8 @@ async def rest() -> list[str]:
         "The product as separate processes with its defaults, but for rate limits, which are off. The bare framework",
         "is FastAPI on the same server, which answers the same JSON from memory. CPU time is of the server's process",
         "alone; the load generator, and what takes messages on from the queue, run on the same cores.",
-        f"Medians of {REPEATS} runs of {SECONDS:.0f} s that take turns, with the lowest and the highest.",
+        f"Medians of {REPEATS} runs of {SECONDS:.0f} s that take turns, with the lowest and the highest. What else",
+        f"the machine was doing made a load average of {os.getloadavg()[0]:.1f} when they began.",
         "",
         "Half of the entries are the user's own, half their client's; every other one is read, in no order. Messages",
         "go to one channel, which grows by them. Who waits for the commit looks after 20 ms, then less and less often.",
