@@ -32,6 +32,7 @@ from kxmsg.services.gateways import Gateways
 from kxmsg.services.history import History
 from kxmsg.services.inbox import Inbox
 from kxmsg.services.messages import Messages
+from kxmsg.services.missed import MissedReader
 from kxmsg.services.notifications import Notifications
 from kxmsg.services.notifier import Notifier
 from kxmsg.services.personal_data import PersonalData
@@ -407,9 +408,11 @@ class App:
 
     @cached_property
     def frames(self) -> "Frames":
-        from kxmsg.services.sessions import Frames
+        from kxmsg.services.sessions import Frames, Subscribing
 
-        return Frames(self.connections, self.logs, self.entrance, self.messages, self.clock)
+        missed = MissedReader(self.logs, self.directory, self.due, self.clock)
+        subscribing = Subscribing(self.connections, self.channels, missed)
+        return Frames(self.connections, self.logs, self.entrance, self.messages, subscribing, self.clock)
 
     @cached_property
     def inbox(self) -> Inbox:
