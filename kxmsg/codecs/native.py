@@ -16,7 +16,8 @@ def frame(bundle: Bundle, entry: Entry, locale: str | None = None) -> bytes:
     """The frame that shows an entry to readers of ``locale``: ``notification``, ``chat.message``, ``message``.
 
     What was done to one is ``message.updated`` or ``notification.updated``, which show it as it stands now,
-    ``….deleted`` or ``reaction``, with the change's detail. A signal's payload is its frame, which has no number.
+    ``….deleted`` or ``reaction``, with the change's detail. An entry that was changed before it is shown has the
+    ``revision`` too, since which it is as it is. A signal's payload is its frame, which has no number.
     """
     if entry.envelope.kind == "signal":
         return _signal(bundle, entry.envelope)
@@ -33,7 +34,7 @@ def frame(bundle: Bundle, entry: Entry, locale: str | None = None) -> bytes:
     fields["targetKey"] = bundle.target.key
     fields["epoch"] = bundle.epoch
     fields["sequenceNumber"] = entry.sequence
-    if change is not None:
+    if change is not None or entry.revision:
         fields["revision"] = entry.revision
     return orjson.dumps(fields)
 

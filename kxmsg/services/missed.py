@@ -39,14 +39,16 @@ Ranges: TypeAlias = list[list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Where a client left a log: its last number, its last revision. ``epoch`` None: there was no such log then.
+    """Where a client left a log: up to which number and which revision nothing is missing.
 
-    ``revision`` None: of changes it wants to know nothing.
+    ``epoch`` None: there was no such log then. ``revision`` None: of changes it wants to know nothing. ``seen``: the
+    last number that it has, where numbers between are missing.
     """
 
     epoch: str | None
     sequence: int
     revision: int | None
+    seen: int = 0
 
 
 @dataclass(slots=True)
@@ -123,20 +125,22 @@ class MissedReader:
         if left is None or reason is not None:
             return Missed(epoch, head.seq, head.rev, reason)
         page = Missed(epoch, left.sequence, head.rev if left.revision is None else left.revision)
-        await self._changes(connection, place, head, page)
+        known = page.revision
+        await self._changes(connection, place, head, max(left.sequence, left.seen), page)
         if page.revision == head.rev:
-            await self._entries(connection, place, head, page)
+            await self._entries(connection, place, head, known, page)
         page.more = (page.sequence, page.revision) != (head.seq, head.rev)
         return page
 
-    async def _changes(self, connection: Connection, place: Place, head: Head, page: Missed) -> None:
+    async def _changes(self, connection: Connection, place: Place, head: Head, seen: int, page: Missed) -> None:
+        """What was done to entries numbered up to ``seen``."""
         while page.revision < head.rev:
             changes, looked = await self._logs.changes(
                 place.tenant,
                 place.target,
                 after=page.revision,
                 up_to=head.rev,
-                numbers=page.sequence,
+                numbers=seen,
                 limit=_PART,
             )
             for one in _folded(changes):
@@ -147,7 +151,8 @@ class MissedReader:
                     return
             page.revision = looked
 
-    async def _entries(self, connection: Connection, place: Place, head: Head, page: Missed) -> None:
+    async def _entries(self, connection: Connection, place: Place, head: Head, known: int, page: Missed) -> None:
+        """What is new; of what the connection sent itself, what was changed after the revision ``known``."""
         preferences = await self._preferences(connection, place)
         moment = Moment(self._clock.now())
         shard = shard_of(connection.id, SHARDS[place.target.type])
@@ -161,7 +166,8 @@ class MissedReader:
                 number = entry.sequence
                 how = told(preferences, "websocket", entry.envelope, moment)
                 page.pass_over(number - 1, page.gone)
-                if entry.envelope.origin == connection.id or not how.now:
+                mine = entry.envelope.origin == connection.id and entry.revision <= known
+                if mine or not how.now:
                     page.pass_over(number, page.withheld)
                     if how.later is not None:
                         waits.append(Wait(place.tenant, place.target, number, shard, moment.since, how.later))
@@ -186,7 +192,7 @@ def _reason(head: Head, left: Left) -> Reason | None:
     revision = head.rev if left.revision is None else left.revision
     if left.epoch is not None and left.epoch != head.epoch:
         return "epoch_changed"
-    if left.sequence > head.seq or revision > head.rev:
+    if max(left.sequence, left.seen) > head.seq or revision > head.rev:
         return "ahead"
     return "too_far" if max(head.seq - left.sequence, head.rev - revision) > MAX_MISSED else None
 

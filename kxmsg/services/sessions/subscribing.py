@@ -27,7 +27,7 @@ class Subscribing:
         self._missed = missed
 
     async def subscribe(self, connection: Connection, fields: dict[str, Any]) -> bytes:
-        """``subscribe`` {channelId | targetKey, epoch?, afterSequence?, afterRevision?}: ``history``.
+        """``subscribe`` {channelId | targetKey, epoch?, afterSequence?, afterRevision?, seenSequence?}: ``history``.
 
         The row stands before anything is read, so that what is not in the answer is pushed; the client puts it in
         order. The logs of the inbox have had theirs since the connection was opened.
@@ -87,15 +87,16 @@ def _target(fields: dict[str, Any]) -> Target:
 def _left(fields: dict[str, Any]) -> Left | None:
     epoch = fields.get("epoch")
     sequence, revision = _number(fields, "afterSequence"), _number(fields, "afterRevision")
+    seen = _number(fields, "seenSequence")
     if epoch is not None and not isinstance(epoch, str):
         raise InvalidInput("epoch must be a text")
     if sequence is None:
-        if epoch is not None or revision is not None:
-            raise InvalidInput("epoch and afterRevision go with afterSequence")
+        if (epoch, revision, seen) != (None, None, None):
+            raise InvalidInput("epoch, afterRevision and seenSequence go with afterSequence")
         return None
-    if epoch is None and (sequence or revision):
-        raise InvalidInput("afterSequence and afterRevision are numbers of an epoch: name it")
-    return Left(epoch, sequence, revision)
+    if epoch is None and (sequence or revision or seen):
+        raise InvalidInput("these are numbers of an epoch: name it")
+    return Left(epoch, sequence, revision, seen or 0)
 
 
 def _number(fields: dict[str, Any], name: str) -> int | None:
