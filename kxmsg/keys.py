@@ -65,6 +65,11 @@ def change_key(revision: int) -> str:
     return f"C#{revision:0{_DIGITS}d}"
 
 
+def change_revision(sort_key: str) -> int:
+    """The revision that :func:`change_key` was made from."""
+    return int(sort_key[2:])
+
+
 def page_key(last: int) -> str:
     """Sort key of a page of lifetimes, within the log's partition, by its last number."""
     return f"L#{last:0{_DIGITS}d}"

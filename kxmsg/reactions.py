@@ -10,7 +10,10 @@ MAX_KINDS: Final = 20
 """Different emojis of one message."""
 
 MAX_REACTIONS: Final = 400
-"""Reactions of one message: they are stored and sent with it, which its size limits."""
+"""Reactions of one message."""
+
+MAX_BYTES: Final = 16 * 1024
+"""Bytes of the users in them, three more for each: they are sent with the message, whose frame is below 128 KB."""
 
 MAX_EMOJI: Final = 64
 """Bytes of one emoji, or of its name as ``:tada:``."""
@@ -40,6 +43,8 @@ def added(reactions: Reactions, emoji: str, user: str) -> Reactions:
         raise Conflict(f"a message takes {MAX_KINDS} different emojis; choose one of them", code="too_many_reactions")
     if sum(map(len, reactions.values())) >= MAX_REACTIONS:
         raise Conflict(f"a message takes {MAX_REACTIONS} reactions", code="too_many_reactions")
+    if sum(_size(one) for some in reactions.values() for one in some) + _size(user) > MAX_BYTES:
+        raise Conflict(f"a message takes {MAX_BYTES} bytes of reactions", code="too_many_reactions")
     return {**reactions, emoji: [*users, user]}
 
 
@@ -47,3 +52,7 @@ def removed(reactions: Reactions, emoji: str, user: str) -> Reactions:
     """Without the user's reaction; an emoji that nobody reacts with any more is gone."""
     left = {kind: [one for one in users if (kind, one) != (emoji, user)] for kind, users in reactions.items()}
     return {kind: users for kind, users in left.items() if users}
+
+
+def _size(user: str) -> int:
+    return len(user.encode("utf-8", "surrogatepass")) + 3

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kxmsg.errors import Conflict, InvalidInput
-from kxmsg.reactions import MAX_KINDS, MAX_REACTIONS, Reactions, added, check_emoji, removed
+from kxmsg.reactions import MAX_BYTES, MAX_KINDS, MAX_REACTIONS, Reactions, added, check_emoji, removed
 
 steps = st.lists(st.tuples(st.booleans(), st.sampled_from("🎉👍❤"), st.sampled_from(["ana", "bob", "cleo"])))
 
@@ -33,6 +33,9 @@ def test_kinds_and_reactions_of_one_message_are_limited() -> None:
     assert added(full, "👍", "0") == full
     with pytest.raises(Conflict, match=f"{MAX_REACTIONS} reactions"):
         added(full, "👍", "new")
+    long: Reactions = {"👍": [f"{number:0>253}" for number in range(MAX_BYTES // 256)]}
+    with pytest.raises(Conflict, match=f"{MAX_BYTES} bytes"):
+        added(long, "👍", "new")
 
 
 @pytest.mark.parametrize("emoji", ["👍", "👩‍👩‍👧", "❤️", "🇩🇪", ":tada:", "+1"])

@@ -3,8 +3,9 @@
 from typing import Any
 
 from kxmsg.model.envelope import Entry, Envelope
+from kxmsg.model.message import REACTIONS, shown_reactions
 from kxmsg.model.notification import localized
-from kxmsg.services.messages import REACTIONS, Seen
+from kxmsg.services.messages import Seen
 from kxmsg.times import iso
 
 
@@ -40,10 +41,7 @@ def _record(envelope: Envelope, locale: str | None) -> dict[str, Any]:
         "tenantId": envelope.tenant,
         "targetKey": target.key,
         "targetType": target.type,
-        "reactions": [
-            {"emoji": emoji, "count": len(users), "userIds": list(users)}
-            for emoji, users in envelope.payload.get(REACTIONS, {}).items()
-        ],
+        "reactions": shown_reactions(envelope.payload),
         "createdAt": at,
         "dateReceived": at,
     }

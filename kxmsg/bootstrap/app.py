@@ -24,6 +24,7 @@ from kxmsg.services.entrance import Entrance
 from kxmsg.services.history import History
 from kxmsg.services.inbox import Inbox
 from kxmsg.services.messages import Messages
+from kxmsg.services.missed import MissedReader
 from kxmsg.services.notifications import Notifications
 from kxmsg.services.notifier import Notifier
 from kxmsg.services.personal_data import PersonalData
@@ -190,9 +191,11 @@ class App(Stores):
 
     @cached_property
     def frames(self) -> "Frames":
-        from kxmsg.services.sessions import Frames
+        from kxmsg.services.sessions import Frames, Subscribing
 
-        return Frames(self.connections, self.logs, self.entrance, self.messages, self.clock)
+        missed = MissedReader(self.logs, self.preferring, self.due, self.clock)
+        subscribing = Subscribing(self.connections, self.channels, missed)
+        return Frames(self.connections, self.logs, self.entrance, self.messages, subscribing, self.clock)
 
     @cached_property
     def inbox(self) -> Inbox:

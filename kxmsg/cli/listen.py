@@ -1,13 +1,13 @@
 """``kxmsg listen``: what arrives for a user, shown as it comes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
 from rich.console import Console
 
 from kxmsg.bootstrap import secrets_of
-from kxmsg.client import Client, Events, Frame, Position
+from kxmsg.client import Client, Events, Frame
 from kxmsg.errors import Forbidden, NotFound, Refusal, StartError, Transient, Unauthenticated
 from kxmsg.settings import Settings
 
@@ -52,7 +52,7 @@ class Listener:
             try:
                 for channel in channels:
                     await self._enter(client, channel)
-                async with client.events(resume=self._connected, lost=self._lost) as events:
+                async with client.events(connected=self._connected, lost=self._lost) as events:
                     await self._show(events)
             except Refusal as refused:
                 kind = Unauthenticated if isinstance(refused, Unauthenticated) else Forbidden
@@ -76,7 +76,7 @@ class Listener:
         except Transient as error:
             raise StartError(f"the API does not answer at {self._api}; start it with 'make dev'") from error
 
-    async def _connected(self, _: Events, __: Mapping[str, Position]) -> None:
+    def _connected(self) -> None:
         self._told = False
         self._err.print(f"listening as {self._user} of {self._tenant}; Ctrl-C ends it")
 
@@ -90,7 +90,7 @@ def _line(frame: Frame) -> str:
     """One frame on one line: when, what, where, which number, what it says."""
     at = str(frame.get("timestamp", ""))[11:19]
     title = frame.get("title")
-    text = frame.get("content") or frame.get("message") or ""
+    text = frame.get("content") or frame.get("message") or frame.get("reason") or ""
     sender = f"{frame['senderId']}: " if frame.get("senderId") else ""
     says = f"{title} — {text}" if title else f"{sender}{text}"
     priority = f" [{frame['priority']}]" if frame.get("priority") in ("high", "urgent") else ""

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 from urllib.parse import quote
 
 from kxmsg.client.http import ATTEMPTS, Credentials, Http, Reply, Token
+from kxmsg.client.positions import Position
 from kxmsg.client.records import (
     Channel,
     Message,
@@ -16,7 +17,7 @@ from kxmsg.client.records import (
     Tagged,
     User,
 )
-from kxmsg.client.stream import PING_EVERY, Events, Lost, Resume
+from kxmsg.client.stream import PING_EVERY, Connected, Events, Lost
 
 T = TypeVar("T")
 
@@ -72,16 +73,23 @@ class Client:
         thread: str | None = None,
         chat: str | None = None,
         locale: str | None = None,
-        resume: Resume | None = None,
+        positions: Mapping[str, Position] | None = None,
+        connected: Connected | None = None,
         lost: Lost | None = None,
         ping_every: float = PING_EVERY,
     ) -> Events:
-        """Live frames: of the inbox and all channels, or of the ``thread`` or ``chat`` named."""
+        """Live frames: of the inbox and all channels, or of the ``thread`` or ``chat`` named; see :class:`Events`."""
         if self._gateway_url is None:
             raise ValueError("events need a gateway_url, as ws://127.0.0.1:8081/")
         query = _some(threadId=thread, chatId=chat, locale=locale)
         return Events(
-            self._gateway_url, self._credentials, query=query, resume=resume, lost=lost, ping_every=ping_every
+            self._gateway_url,
+            self._credentials,
+            query=query,
+            positions=positions,
+            connected=connected,
+            lost=lost,
+            ping_every=ping_every,
         )
 
     # ---------------------------------------------------------------------------------------------- notifications

@@ -1,12 +1,13 @@
 """Native JSON frames: what our own clients read and write (CONTRACT section 5)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from kxmsg.errors import InvalidInput
 from kxmsg.model.envelope import Bundle, Change, Entry, Envelope
+from kxmsg.model.message import shown_reactions
 from kxmsg.model.notification import DISPLAY, localized
 from kxmsg.times import iso
 
@@ -15,7 +16,8 @@ def frame(bundle: Bundle, entry: Entry, locale: str | None = None) -> bytes:
     """The frame that shows an entry to readers of ``locale``: ``notification``, ``chat.message``, ``message``.
 
     What was done to one is ``message.updated`` or ``notification.updated``, which show it as it stands now,
-    ``….deleted`` or ``reaction``, with the change's detail. A signal's payload is its frame, which has no number.
+    ``….deleted`` or ``reaction``, with the change's detail. An entry that was changed before it is shown has the
+    ``revision`` too, since which it is as it is. A signal's payload is its frame, which has no number.
     """
     if entry.envelope.kind == "signal":
         return _signal(bundle, entry.envelope)
@@ -32,7 +34,7 @@ def frame(bundle: Bundle, entry: Entry, locale: str | None = None) -> bytes:
     fields["targetKey"] = bundle.target.key
     fields["epoch"] = bundle.epoch
     fields["sequenceNumber"] = entry.sequence
-    if change is not None:
+    if change is not None or entry.revision:
         fields["revision"] = entry.revision
     return orjson.dumps(fields)
 
@@ -43,6 +45,7 @@ def _shown(bundle: Bundle, entry: Entry, locale: str | None) -> dict[str, Any]:
         shown = {name: payload[name] for name in DISPLAY if name in payload}
         return {"type": "notification", **_named(bundle, envelope), **shown}
     if bundle.target.type == "channel":
+        reactions = shown_reactions(payload)
         return {
             "type": "chat.message",
             **_named(bundle, envelope),
@@ -51,6 +54,7 @@ def _shown(bundle: Bundle, entry: Entry, locale: str | None) -> dict[str, Any]:
             "senderName": payload.get("senderName"),
             "eventType": payload.get("eventType", "chat"),
             "metadata": payload.get("metadata", {}),
+            **({"reactions": reactions} if reactions else {}),
         }
     return {**payload, "type": "message", **_named(bundle, envelope)}
 
@@ -81,8 +85,16 @@ def error(ident: Any, code: str, message: str) -> bytes:
 
 
 def pong(ident: Any, heads: Mapping[str, Any]) -> bytes:
-    """The answer to ``ping``, with where each subscribed log stands: {targetKey: {epoch, sequenceNumber}}."""
+    """The answer to ``ping``, with where each subscribed log stands: {targetKey: {epoch, sequenceNumber, revision}}."""
     return _answer("pong", ident, {"heads": heads})
+
+
+def history(
+    ident: Any, target: str, fields: Mapping[str, Any], entries: Sequence[bytes], changes: Sequence[bytes]
+) -> bytes:
+    """The answer to ``subscribe``: frames that were missed of the log ``target``, and where the client stands now."""
+    frames = {"entries": [*map(orjson.Fragment, entries)], "changes": [*map(orjson.Fragment, changes)]}
+    return _answer("history", ident, {"targetKey": target, **frames, **fields})
 
 
 def parse(text: str) -> dict[str, Any]:

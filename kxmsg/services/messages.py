@@ -7,6 +7,7 @@ from typing import Any, Final
 from kxmsg.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kxmsg.model.connection import Place
 from kxmsg.model.envelope import Change, Entry, Envelope
+from kxmsg.model.message import REACTIONS
 from kxmsg.model.notification import VARIANTS
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import EVERYBODY, Target, check_id, owner
@@ -25,9 +26,6 @@ from kxmsg.storage.read_cursors import ReadCursors
 from kxmsg.times import iso
 
 EDITABLE: Final = frozenset({"content", "title", "priority", "metadata"})
-
-REACTIONS: Final = "reactions"
-"""Field of a stored payload: users by emoji."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from kxmsg.keys import cursor_key, mark_key
 from kxmsg.leads import left
 from kxmsg.model.connection import Place
 from kxmsg.model.envelope import Change, Entry, Envelope
+from kxmsg.model.message import REACTIONS
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import Target
 from kxmsg.model.user import User
@@ -21,7 +22,6 @@ from kxmsg.reactions import removed
 from kxmsg.services.amender import Amender
 from kxmsg.services.channels.changes import Changes
 from kxmsg.services.inbox import Found
-from kxmsg.services.messages import REACTIONS
 from kxmsg.services.users import check_has_users, named
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.connections import Connections

@@ -105,8 +105,12 @@ class Connections:
         return [Place(row["tenant"], Target.parse(row["target"])) for row in rows if row["sk"] != RECORD]
 
     async def close(self, connection: str) -> None:
-        """Delete the connection's record and all of its subscriptions; nothing happens where there are none."""
-        deletes: list[Put | Delete] = [Delete(CONNECTIONS, Key(connection_key(connection), RECORD))]
+        """Delete the connection's record and all of its subscriptions; nothing happens where there are none.
+
+        The record first: who subscribes it meanwhile, and then still finds the record, has written rows that are seen.
+        """
+        await write(self._tables, Delete(CONNECTIONS, Key(connection_key(connection), RECORD)))
+        deletes: list[Put | Delete] = []
         for row in await self._rows(connection):
             if row["sk"] != RECORD:
                 deletes += _both_rows(connection, row["sk"])

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kxmsg.codecs.envelope import entry_from
-from kxmsg.keys import HEAD, RECORD, entry_key, entry_sequence, id_key, log_key, page_key
+from kxmsg.codecs.envelope import change_from, entry_from
+from kxmsg.keys import HEAD, RECORD, change_key, change_revision, entry_key, entry_sequence, id_key, log_key, page_key
 from kxmsg.lifetimes import GONE, Page, Sealed, runs_of
 from kxmsg.log import Head
-from kxmsg.model.envelope import Entry
+from kxmsg.model.envelope import Change, Entry
 from kxmsg.model.target import Target
 from kxmsg.ports import Clock, Item, Key, Query, Tables
 from kxmsg.topology import LOGS
@@ -26,6 +26,15 @@ class Located:
     tenant: str
     target: Target
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What was done to an entry by one revision of its log, and the entry as it stands now, deleted or not."""
+
+    revision: int
+    change: Change
+    entry: Entry
 
 
 class LogReader:
@@ -124,12 +133,42 @@ class LogReader:
                 break
         return found[:limit]
 
+    async def changes(
+        self, tenant: str, target: Target, *, after: int, up_to: int, numbers: int, limit: int = 50
+    ) -> tuple[list[Changed], int]:
+        """What was done to entries numbered up to ``numbers``, by revision: above ``after``, not above ``up_to``.
+
+        Looks at ``limit`` changes, and tells up to which revision it has. Of what has expired nothing is told.
+        """
+        if after >= up_to:
+            return [], up_to
+        partition = log_key(tenant, target)
+        query = Query(partition, first=change_key(after + 1), last=change_key(up_to), limit=limit, consistent=True)
+        page = await self._tables.query(LOGS, query)
+        records = [item for item in page.items if item["seq"] <= numbers and not self._expired(item)]
+        sequences = list(dict.fromkeys(item["seq"] for item in records))
+        keys = [Key(partition, entry_key(sequence)) for sequence in sequences]
+        entries = {
+            sequence: entry_of(item)
+            for sequence, item in zip(sequences, await self._tables.get_many(LOGS, keys, consistent=True), strict=True)
+            if item is not None
+        }
+        changed = [
+            Changed(change_revision(item["sk"]), change_from(item), entries[item["seq"]])
+            for item in records
+            if item["seq"] in entries
+        ]
+        return changed, up_to if page.cursor is None else change_revision(page.items[-1]["sk"])
+
     async def _sequence(self, tenant: str, target: Target, ident: str) -> int | None:
         (located,) = await self.find([(tenant, ident)])
         return located.sequence if located is not None and located.target == target else None
 
     def _lives(self, item: Item) -> bool:
-        return "deletedAt" not in item and bool(item["expiresAt"] > self._clock.now())
+        return "deletedAt" not in item and not self._expired(item)
+
+    def _expired(self, item: Item) -> bool:
+        return bool(item["expiresAt"] <= self._clock.now())
 
 
 def entry_of(item: Item) -> Entry:

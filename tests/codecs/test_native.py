@@ -55,6 +55,11 @@ def test_a_message_of_a_channel_is_a_chat_message() -> None:
     }
 
 
+def test_a_message_that_was_reacted_to_shows_by_whom() -> None:
+    reactions = shown(DESK, "message", {"content": "hi", "reactions": {"👍": ["ana", "bob"]}})["reactions"]
+    assert reactions == [{"emoji": "👍", "count": 2, "userIds": ["ana", "bob"]}]
+
+
 def test_a_message_to_a_user_carries_its_payload_which_can_not_pose_as_another_frame() -> None:
     payload = {"content": "hi", "type": "ack", "messageId": "other", "sequenceNumber": 1, "epoch": "x"}
     assert shown(USER, "message", payload) == {

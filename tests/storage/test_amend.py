@@ -222,6 +222,33 @@ def test_deletions_and_appends_at_once_leave_the_true_count(seed: int) -> None:
     simulate(scenario, seed=seed, conflict=0.1, lost_reply=0.1)
 
 
+def test_changes_are_read_by_revision_with_the_entries_as_they_stand() -> None:
+    """Those of the entries that one has; of what has expired nothing; and how far one has looked is told."""
+
+    async def scenario(app: App) -> None:
+        first = [envelope("a"), envelope("b", expires_at=int(START) + 5), envelope("c")]
+        await app.logs.append("acme", USER, first)
+        for ident, change in (("a", saying("1")), ("b", saying("2")), ("c", saying("3")), ("a", lambda _: None)):
+            await amend(app, ident, change)
+        read = partial(app.logs.changes, "acme", USER, numbers=3)
+        found, looked = await read(after=0, up_to=4)
+        assert [(one.revision, one.entry.sequence, one.change.kind) for one in found] == [
+            (1, 1, "updated"),
+            (2, 2, "updated"),
+            (3, 3, "updated"),
+            (4, 1, "deleted"),
+        ]
+        assert [one.entry.deleted_at is not None for one in found] == [True, False, False, True]
+        assert (found[2].entry.envelope.payload, looked) == ({"content": "3"}, 4)
+        parts = [await read(after=after, up_to=4, limit=2) for after in (0, 2, 4)]
+        assert [([one.revision for one in part], up_to) for part, up_to in parts] == [([1, 2], 2), ([3, 4], 4), ([], 4)]
+        assert [one.revision for one in (await app.logs.changes("acme", USER, after=1, up_to=3, numbers=2))[0]] == [2]
+        await asyncio.sleep(6)
+        assert [one.revision for one in (await read(after=0, up_to=4))[0]] == [1, 3, 4]
+
+    simulate(scenario)
+
+
 def test_who_waits_for_a_commit_gets_its_number_when_it_is_there_and_not_for_ever() -> None:
     async def scenario(app: App) -> None:
         waiting = asyncio.create_task(app.logs.committed("acme", USER, "a", 5))

@@ -13,6 +13,7 @@ from kxmsg.ports import Clock
 from kxmsg.services.entrance import Entrance
 from kxmsg.services.messages import Messages
 from kxmsg.services.sessions.connecting import principal
+from kxmsg.services.sessions.subscribing import Subscribing
 from kxmsg.storage.connections import Connections
 from kxmsg.storage.logs import Logs
 from kxmsg.telemetry import get_logger
@@ -26,7 +27,13 @@ class Frames:
     """Answers native frames."""
 
     def __init__(
-        self, connections: Connections, logs: Logs, entrance: Entrance, messages: Messages, clock: Clock
+        self,
+        connections: Connections,
+        logs: Logs,
+        entrance: Entrance,
+        messages: Messages,
+        subscribing: Subscribing,
+        clock: Clock,
     ) -> None:
         self._connections = connections
         self._logs = logs
@@ -40,6 +47,8 @@ class Frames:
             "delete": self._delete,
             "react": self._react,
             "read": self._read,
+            "subscribe": subscribing.subscribe,
+            "unsubscribe": subscribing.unsubscribe,
             "ping": self._ping,
         }
 
@@ -116,15 +125,14 @@ class Frames:
         return native.ack(fields.get("id"), channelId=channel, readSequence=read)
 
     async def _ping(self, connection: Connection, fields: dict[str, Any]) -> bytes:
-        """``ping``: a lost last message is noticed by the heads."""
+        """``ping``: a lost last message or change is noticed by the heads."""
         places = await self._connections.places(connection.id)
         heads = await self._logs.heads([(place.tenant, place.target) for place in places])
         return native.pong(
             fields.get("id"),
             {
-                place.target.key: {"epoch": head.epoch, "sequenceNumber": head.seq}
+                place.target.key: {"epoch": head.epoch or None, "sequenceNumber": head.seq, "revision": head.rev}
                 for place, head in zip(places, heads, strict=True)
-                if head.exists
             },
         )
 

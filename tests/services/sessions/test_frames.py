@@ -12,6 +12,7 @@ from kxmsg.bootstrap import App
 from kxmsg.codecs.envelope import decode_bundle
 from kxmsg.errors import Transient
 from kxmsg.model.connection import Place
+from kxmsg.model.envelope import Change
 from kxmsg.testing.virtual import START
 from kxmsg.topology import FANOUT_FIFO
 from tests.product import DESK, USER, connection, envelope, simulate
@@ -30,6 +31,7 @@ async def ask(app: App, fields: Any, ident: str = "c1") -> dict[str, Any]:
     return answer
 
 
+SUBSCRIBE = {"action": "subscribe", "channelId": "desk"}
 SEND = {"action": "message.send", "threadId": "desk", "text": "hi"}
 
 
@@ -75,6 +77,21 @@ def test_a_message_is_acknowledged_with_its_id_and_a_repeat_with_the_same() -> N
         ({"action": "read", "channelId": "desk", "sequenceNumber": 10**12}, "invalid_input"),
         ({"action": "read", "channelId": "none", "sequenceNumber": 1}, "channel_not_found"),
         ({"action": "read", "channelId": [], "sequenceNumber": 1}, "invalid_id"),
+        ({"action": "subscribe"}, "invalid_input"),
+        ({"action": "subscribe", "channelId": "desk", "targetKey": "channel#desk"}, "invalid_input"),
+        ({"action": "subscribe", "channelId": []}, "invalid_id"),
+        ({"action": "subscribe", "targetKey": []}, "invalid_id"),
+        ({"action": "subscribe", "targetKey": "nobody#x"}, "invalid_input"),
+        ({"action": "subscribe", "channelId": "desk", "id": "x" * 129}, "invalid_id"),
+        ({**SUBSCRIBE, "epoch": 7}, "invalid_input"),
+        ({**SUBSCRIBE, "epoch": "E"}, "invalid_input"),
+        ({**SUBSCRIBE, "afterSequence": 1}, "invalid_input"),
+        ({**SUBSCRIBE, "afterSequence": 0, "afterRevision": 1}, "invalid_input"),
+        ({**SUBSCRIBE, "epoch": "E", "afterSequence": -1}, "invalid_input"),
+        ({**SUBSCRIBE, "epoch": "E", "afterSequence": True}, "invalid_input"),
+        ({**SUBSCRIBE, "epoch": "E", "afterSequence": 10**12}, "invalid_input"),
+        ({**SUBSCRIBE, "epoch": "E", "afterSequence": 1, "afterRevision": "1"}, "invalid_input"),
+        ({"action": "unsubscribe"}, "invalid_id"),
         ('{"action": "ping", "id": ' + "[" * 300 + "]" * 300 + "}", "invalid_id"),
     ],
     ids=lambda value: str(value)[:40],
@@ -123,10 +140,13 @@ def test_an_expired_token_and_an_unknown_connection_are_told() -> None:
 def test_a_pong_tells_where_each_subscribed_log_stands() -> None:
     async def scenario(app: App) -> None:
         await open_connection(app)
-        assert await ask(app, {"action": "ping", "id": 5}) == {"type": "pong", "id": 5, "heads": {}}
+        nothing: dict[str, Any] = {"epoch": None, "sequenceNumber": 0, "revision": 0}
+        heads = {"user#ana": nothing, "channel#desk": nothing}
+        assert await ask(app, {"action": "ping", "id": 5}) == {"type": "pong", "id": 5, "heads": heads}
         bundle = await app.logs.append("acme", USER, [envelope("a"), envelope("b")])
-        heads = (await ask(app, {"action": "ping"}))["heads"]
-        assert heads == {"user#ana": {"epoch": bundle.epoch, "sequenceNumber": 2}}
+        await app.logs.amend("acme", USER, "a", lambda _: None, Change("deleted", 1))
+        heads["user#ana"] = {"epoch": bundle.epoch, "sequenceNumber": 2, "revision": 1}
+        assert (await ask(app, {"action": "ping"}))["heads"] == heads
 
     simulate(scenario)
 
@@ -171,10 +191,12 @@ def test_a_backend_that_is_away_is_told_with_the_clients_id() -> None:
     simulate(scenario)
 
 
-names = st.sampled_from(
-    ["id", "action", "threadId", "text", "sender", "metadata", "payload", "messageType", "messageId", "emoji", "x"]
+of_messages = ["id", "action", "threadId", "text", "sender", "metadata", "payload", "messageType", "messageId", "emoji"]
+of_subscribing = ["channelId", "targetKey", "epoch", "afterSequence", "afterRevision"]
+names = st.sampled_from([*of_messages, *of_subscribing, "x"])
+actions = st.sampled_from(
+    ["message.send", "sendMessage", "ping", "edit", "delete", "react", "read", "subscribe", "unsubscribe"]
 )
-actions = st.sampled_from(["message.send", "sendMessage", "ping", "edit", "delete", "react", "read"])
 frames = st.builds(lambda action, fields: {"action": action, **SEND, **fields}, actions, st.dictionaries(names, json))
 texts = (
     st.text(max_size=20)
@@ -203,6 +225,6 @@ def test_whatever_is_said_is_answered_by_a_frame(said: list[str]) -> None:
         await open_connection(app)
         for text in said:
             answer = await ask(app, text)
-            assert answer["type"] in {"ack", "error", "pong"}
+            assert answer["type"] in {"ack", "error", "pong", "history"}
 
     simulate(scenario)
