@@ -25,7 +25,10 @@ async def answer(events: Events, me: str, frame: Frame) -> None:
 
 
 async def run(client: Client, me: str, channels: Sequence[str]) -> None:
-    """Join ``channels``, then answer in every channel that the bot takes part in, until cancelled."""
+    """Join ``channels``, then answer in every channel that the bot takes part in, until cancelled.
+
+    What was said while it was cut off comes when it is connected again, so that nobody waits for an answer in vain.
+    """
     for channel in channels:
         await client.join(channel)
     async with client.events() as events:

@@ -206,7 +206,9 @@ class Events:
                     continue
                 failure: Exception = refused
             except InvalidHandshake as error:
-                raise StartError(f"what answers at {_bare(self._url)} is no gateway of kxmsg ({error})") from error
+                if not isinstance(error.__cause__, EOFError):
+                    raise StartError(f"what answers at {_bare(self._url)} is no gateway of kxmsg ({error})") from error
+                failure = error  # it ended before it had answered
             except (OSError, ConnectionClosed, TimeoutError) as error:
                 failure = error
             finally:

@@ -60,7 +60,8 @@ async def test_it_joins_or_makes_each_channel_and_hears_all_of_them(
         running = asyncio.create_task(listener(settings, count=3).run([target.id for target in targets]))
         for target in targets:
             await until(lambda target=target: subscribed(app, target))  # type: ignore[misc] # mypy infers no default
-        await app.delivery.deliver([bundle(target, [envelope(target.id, target)]) for target in targets])
+        said = [await app.logs.append("acme", target, [envelope(target.id, target)]) for target in targets]
+        await app.delivery.deliver(said)
         await asyncio.wait_for(running, 10)
     frames = [orjson.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert {frame["targetKey"] for frame in frames} == {target.key for target in targets}

@@ -87,7 +87,12 @@ class Doors:
 
     app: App
     api: str
-    gateway: str
+    integration: HttpIntegration
+    server: GatewayServer
+
+    @property
+    def gateway(self) -> str:
+        return f"ws://127.0.0.1:{self.server.port}/"
 
     def token(self, user: str, *roles: str) -> str:
         settings = self.app.settings
@@ -96,6 +101,21 @@ class Doors:
     def client(self, user: str, *roles: str) -> Client:
         return Client(self.api, self.token(user, *roles), gateway_url=self.gateway)
 
+    def cut(self) -> None:
+        """End every connection, as a line that breaks does."""
+        for socket in tuple(self.server._registry._sockets):
+            socket.abort()
+
+    async def restart(self) -> None:
+        """Stop the gateway, and begin another in its place."""
+        await self.server.stop(budget=1)
+        self.server = _gateway(self.app, self.integration, self.server.port)
+        await self.server.start()
+
+
+def _gateway(app: App, integration: HttpIntegration, port: int) -> GatewayServer:
+    return GatewayServer(integration, [app.management_credentials], name="local", host="127.0.0.1", port=port)
+
 
 @asynccontextmanager
 async def doors(data: Path) -> AsyncIterator[Doors]:
@@ -103,12 +123,12 @@ async def doors(data: Path) -> AsyncIterator[Doors]:
     api = ApiServer(create_app(app, ROUTERS), host="127.0.0.1", port=0)
     await api.start()
     async with HttpIntegration(f"http://127.0.0.1:{api.port}", app.gateway_secrets[0]) as integration:
-        gateway = GatewayServer(integration, [app.management_credentials], name="local", host="127.0.0.1", port=0)
-        await gateway.start()
-        app.settings = app.settings.model_copy(update={"gateway_port": gateway.port})
+        product = Doors(app, f"http://127.0.0.1:{api.port}", integration, _gateway(app, integration, 0))
+        await product.server.start()
+        app.settings = app.settings.model_copy(update={"gateway_port": product.server.port})
         try:
-            yield Doors(app, f"http://127.0.0.1:{api.port}", f"ws://127.0.0.1:{gateway.port}/")
+            yield product
         finally:
-            await gateway.stop(budget=1)
+            await product.server.stop(budget=1)
             await api.stop(budget=1)
             await app.close()

@@ -14,7 +14,7 @@ from kxmsg.model.connection import Place
 from kxmsg.model.target import Target
 from kxmsg.testing.until import until
 from tests.client.serving import Asked, Doors, Scripted, doors, error, scripted
-from tests.product import bundle, envelope
+from tests.product import envelope
 
 ANSWER: dict[str, Any] = {
     "success": True,
@@ -257,7 +257,8 @@ async def test_frames_come_and_messages_go(product: Doors) -> None:
             answer = await events.send("desk", "Hello!")
             (waiting,) = await product.app.entrances["fifo"].receive(10, wait=0, visibility=30)
             assert answer["messageId"] in waiting.body.decode()
-            await product.app.delivery.deliver([bundle(desk, [envelope("m1", desk, payload={"content": "Hi!"})])])
+            said = await product.app.logs.append("acme", desk, [envelope("m1", desk, payload={"content": "Hi!"})])
+            await product.app.delivery.deliver([said])
             async with asyncio.timeout(10):
                 async for frame in events:
                     assert (frame["type"], frame["message"]) == ("chat.message", "Hi!")

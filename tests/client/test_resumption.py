@@ -405,7 +405,7 @@ def test_whenever_it_is_cut_it_ends_with_what_the_logs_hold(seed: int, monkeypat
             expected = {one.sequence: set(one.envelope.payload.get("reactions", {})) for one in known}
             assert {number: reactions.get(number, set()) for number in texts} == expected
 
-    simulate(scenario, seed=seed)
+    simulate(scenario, seed=seed, unprocessed=0.05)
 
 
 def state(frames: Sequence[Frame], kind: str) -> tuple[dict[int, str], dict[int, set[str]]]:

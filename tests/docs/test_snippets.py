@@ -64,7 +64,7 @@ def test_expressions_in_the_text_compile(page: Path) -> None:
 def test_json_parses(snippet: Snippet) -> None:
     """And a bundle is one."""
     value = orjson.loads(snippet.text)
-    if "entries" in value:
+    if "entries" in value and "type" not in value:  # a frame has entries too
         assert decode_bundle(orjson.dumps(value)).entries
 
 

@@ -7,17 +7,17 @@ from typing import Any
 from examples.echo_bot import run
 from kxmsg.codecs.envelope import decode_parcel
 from kxmsg.model.connection import Place
+from kxmsg.model.envelope import Envelope
 from kxmsg.model.target import Target
 from kxmsg.testing.until import until
 from tests.client.serving import doors
-from tests.product import bundle, envelope
+from tests.product import envelope
 
 DESK = Target("channel", "desk")
 
 
-def said(ident: str, number: int, text: str, sender: str, **metadata: Any) -> Any:
-    payload = {"content": text, "senderId": sender, "metadata": metadata}
-    return bundle(DESK, [envelope(ident, DESK, payload=payload)], first=number)
+def said(ident: str, text: str, sender: str, **metadata: Any) -> Envelope:
+    return envelope(ident, DESK, payload={"content": text, "senderId": sender, "metadata": metadata})
 
 
 async def test_it_answers_people_once_and_neither_itself_nor_others_of_its_kind(tmp_path: Path) -> None:
@@ -29,11 +29,14 @@ async def test_it_answers_people_once_and_neither_itself_nor_others_of_its_kind(
             return bool((await product.app.connections.subscribers(Place("acme", DESK)))[0])
 
         await until(listens)
-        await product.app.delivery.deliver([said("m1", 1, "Hello!", "ana")])
-        await product.app.delivery.deliver([said("m1", 1, "Hello!", "ana")])
-        await product.app.delivery.deliver([said("m2", 2, "You said: Hello!", "echo")])
-        await product.app.delivery.deliver([said("m3", 3, "You said: Hello!", "other", echo="m1")])
-        await product.app.delivery.deliver([said("m4", 4, "Bye!", "ana")])
+        for one in (
+            said("m1", "Hello!", "ana"),
+            said("m1", "Hello!", "ana"),
+            said("m2", "You said: Hello!", "echo"),
+            said("m3", "You said: Hello!", "other", echo="m1"),
+            said("m4", "Bye!", "ana"),
+        ):
+            await product.app.delivery.deliver([await product.app.logs.append("acme", DESK, [one])])
         answers: list[dict[str, Any]] = []
         while len(answers) < 2:
             for delivery in await product.app.entrances["fifo"].receive(10, wait=5, visibility=30):

@@ -91,6 +91,8 @@ def test_a_message_is_acknowledged_with_its_id_and_a_repeat_with_the_same() -> N
         ({**SUBSCRIBE, "epoch": "E", "afterSequence": True}, "invalid_input"),
         ({**SUBSCRIBE, "epoch": "E", "afterSequence": 10**12}, "invalid_input"),
         ({**SUBSCRIBE, "epoch": "E", "afterSequence": 1, "afterRevision": "1"}, "invalid_input"),
+        ({**SUBSCRIBE, "seenSequence": 1}, "invalid_input"),
+        ({**SUBSCRIBE, "afterSequence": 0, "seenSequence": 1}, "invalid_input"),
         ({"action": "unsubscribe"}, "invalid_id"),
         ('{"action": "ping", "id": ' + "[" * 300 + "]" * 300 + "}", "invalid_id"),
     ],
@@ -192,7 +194,7 @@ def test_a_backend_that_is_away_is_told_with_the_clients_id() -> None:
 
 
 of_messages = ["id", "action", "threadId", "text", "sender", "metadata", "payload", "messageType", "messageId", "emoji"]
-of_subscribing = ["channelId", "targetKey", "epoch", "afterSequence", "afterRevision"]
+of_subscribing = ["channelId", "targetKey", "epoch", "afterSequence", "afterRevision", "seenSequence"]
 names = st.sampled_from([*of_messages, *of_subscribing, "x"])
 actions = st.sampled_from(
     ["message.send", "sendMessage", "ping", "edit", "delete", "react", "read", "subscribe", "unsubscribe"]

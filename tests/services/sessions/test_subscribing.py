@@ -210,6 +210,25 @@ def test_what_is_new_is_shown_as_it_stands_and_what_was_done_to_the_rest_is_told
     simulate(scenario)
 
 
+def test_to_what_one_has_beyond_a_hole_changes_are_told_too() -> None:
+    """What is in the hole is shown."""
+
+    async def scenario(app: App) -> None:
+        await desk(app, "ana")
+        epoch = (await app.logs.append("acme", DESK, [say(one) for one in "abcd"])).epoch
+        for ident in "bcd":
+            await edit(app, ident, "new")
+        await open_connection(app)
+        answer = await ask(app, channelId="desk", epoch=epoch, afterSequence=1, afterRevision=0, seenSequence=3)
+        assert [one["messageId"] for one in answer["changes"]] == ["b", "c"]
+        shown = [(one["messageId"], one["message"], one["revision"]) for one in answer["entries"]]
+        assert shown == [("b", "new", 1), ("c", "new", 2), ("d", "new", 3)]
+        answer = await ask(app, channelId="desk", epoch=epoch, afterSequence=1, afterRevision=0, seenSequence=5)
+        assert answer["reason"] == "ahead"
+
+    simulate(scenario)
+
+
 def test_who_names_no_revision_is_told_of_no_changes() -> None:
     async def scenario(app: App) -> None:
         await desk(app, "ana")
@@ -315,6 +334,9 @@ def test_what_the_connection_sent_itself_is_withheld_and_of_another_connection_s
             answer = await ask(app, ident, channelId="desk", afterSequence=0)
             assert [one["sequenceNumber"] for one in answer["entries"]] == shown
             assert answer["withheld"] == withheld
+        await edit(app, "b", "changed by another")
+        answer = await ask(app, channelId="desk", afterSequence=0, afterRevision=0)
+        assert [one["sequenceNumber"] for one in answer["entries"]] == [2, 3]
 
     simulate(scenario)
 
