@@ -12,7 +12,7 @@
                 print(frame)
 """
 
-from kxmsg.client.client import Client, each
+from kxmsg.client.client import Client
 from kxmsg.client.http import Token
 from kxmsg.client.positions import Position
 from kxmsg.client.records import (
@@ -26,6 +26,7 @@ from kxmsg.client.records import (
     Preferences,
     Tagged,
     User,
+    each,
 )
 from kxmsg.client.stream import Events
 

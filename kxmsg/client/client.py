@@ -1,11 +1,11 @@
 """Client: every route of the API as a method."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 from urllib.parse import quote
 
-from kxmsg.client.http import ATTEMPTS, Credentials, Http, Reply, Token
+from kxmsg.client.http import ATTEMPTS, Credentials, Http, Reply, Token, match, prefer
 from kxmsg.client.positions import Position
 from kxmsg.client.records import (
     Channel,
@@ -124,7 +124,7 @@ class Client:
         """Notify a user, all of a client or, with neither, everybody. ``wait``: seconds to wait until it is stored."""
         kind = "user" if user is not None else "client" if client is not None else "broadcast"
         body = {"targetType": kind, **_some(userId=user, clientId=client), "title": title, "content": content, **fields}
-        reply = await self._http.call("POST", self._notifications, body=body, headers=_prefer(wait))
+        reply = await self._http.call("POST", self._notifications, body=body, headers=prefer(wait))
         return _named(reply, "notification", Notification)
 
     async def notification(self, ident: str) -> Tagged[Notification]:
@@ -134,7 +134,7 @@ class Client:
     async def update_notification(self, ident: str, *, etag: str | None = None, **fields: Any) -> Tagged[Notification]:
         """Change an entry; with ``etag`` only if it is as it was then, else PreconditionFailed."""
         path = self._notification(ident)
-        return _tagged(await self._http.call("PUT", path, body=fields, headers=_match(etag)), "notification")
+        return _tagged(await self._http.call("PUT", path, body=fields, headers=match(etag)), "notification")
 
     async def delete_notification(self, ident: str) -> None:
         """Delete an entry."""
@@ -184,7 +184,7 @@ class Client:
         """Say something in a channel. ``wait``: seconds to wait until it is stored and has its number."""
         body = {"targetType": "channel", "channelId": channel, "messageType": "chat", "content": content, **fields}
         return _named(
-            await self._http.call("POST", self._messages, body=body, headers=_prefer(wait)), "message", Message
+            await self._http.call("POST", self._messages, body=body, headers=prefer(wait)), "message", Message
         )
 
     async def message(self, ident: str) -> Tagged[Message]:
@@ -193,7 +193,7 @@ class Client:
 
     async def edit_message(self, ident: str, *, etag: str | None = None, **fields: Any) -> Tagged[Message]:
         """Change a message; as :meth:`update_notification`."""
-        return _tagged(await self._http.call("PUT", self._message(ident), body=fields, headers=_match(etag)), "message")
+        return _tagged(await self._http.call("PUT", self._message(ident), body=fields, headers=match(etag)), "message")
 
     async def delete_message(self, ident: str) -> None:
         """Delete a message."""
@@ -217,7 +217,7 @@ class Client:
         """Send to a channel as services do."""
         payload = {"chatId": channel, "eventType": event_type, "content": content}
         body = {"targetChannel": "WebSocket", "messageType": "fifo" if fifo else "standard", "payload": payload}
-        return _named(await self._http.call("POST", "/publish", body=body, headers=_prefer(wait)), "message", Message)
+        return _named(await self._http.call("POST", "/publish", body=body, headers=prefer(wait)), "message", Message)
 
     async def post_reply(self, thread: str, user: str, message: str) -> Message:
         """A bot's reply to a thread."""
@@ -261,7 +261,7 @@ class Client:
 
     async def update_channel(self, ident: str, *, etag: str | None = None, **fields: Any) -> Tagged[Channel]:
         """Change a channel; as :meth:`update_notification`."""
-        return _tagged(await self._http.call("PUT", self._channel(ident), body=fields, headers=_match(etag)), "channel")
+        return _tagged(await self._http.call("PUT", self._channel(ident), body=fields, headers=match(etag)), "channel")
 
     async def join(self, ident: str, *, name: str | None = None) -> None:
         """Become part of a channel."""
@@ -324,7 +324,7 @@ class Client:
     async def update_user(self, ident: str, *, etag: str | None = None, **fields: Any) -> Tagged[User]:
         """Enter or change a user; as :meth:`update_notification`."""
         path = f"/users/{_part(ident)}"
-        return _tagged(await self._http.call("PUT", path, body=fields, headers=_match(etag)), "user")
+        return _tagged(await self._http.call("PUT", path, body=fields, headers=match(etag)), "user")
 
     async def preferences(self) -> Preferences:
         """The caller's."""
@@ -375,32 +375,12 @@ class Client:
         return f"{self._channels}/{_part(ident)}"
 
 
-async def each(pages: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
-    """Every item of a list, page by page: ``each(lambda cursor: client.notifications(cursor=cursor))``."""
-    cursor: str | None = None
-    while True:
-        page = await pages(cursor)
-        for item in page.items:
-            yield item
-        cursor = page.cursor
-        if cursor is None:
-            return
-
-
 def _part(ident: str) -> str:
     return quote(ident, safe="")
 
 
 def _some(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _prefer(wait: int | None) -> dict[str, str]:
-    return {} if wait is None else {"Prefer": f"wait={wait}"}
-
-
-def _match(etag: str | None) -> dict[str, str]:
-    return {} if etag is None else {"If-Match": etag}
 
 
 def _named(reply: Reply, name: str, _: type[T]) -> T:

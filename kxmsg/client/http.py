@@ -192,3 +192,13 @@ def _pause(retry_after: str | None) -> float | None:
     if retry_after is None or not (retry_after.isascii() and retry_after.isdecimal()):
         return None
     return min(float(retry_after), MAX_PAUSE)
+
+
+def prefer(wait: int | None) -> dict[str, str]:
+    """Headers that ask to wait so many seconds until it is stored."""
+    return {} if wait is None else {"Prefer": f"wait={wait}"}
+
+
+def match(etag: str | None) -> dict[str, str]:
+    """Headers that make a change conditional."""
+    return {} if etag is None else {"If-Match": etag}

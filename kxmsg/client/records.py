@@ -1,5 +1,6 @@
 """Records as the API answers them. Plain dictionaries: a field that a newer server adds does no harm."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
@@ -153,3 +154,15 @@ class Tagged(Generic[T]):
 
     record: T
     etag: str | None
+
+
+async def each(pages: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
+    """Every item of a list, page by page: ``each(lambda cursor: client.notifications(cursor=cursor))``."""
+    cursor: str | None = None
+    while True:
+        page = await pages(cursor)
+        for item in page.items:
+            yield item
+        cursor = page.cursor
+        if cursor is None:
+            return
