@@ -229,6 +229,27 @@ def test_to_what_one_has_beyond_a_hole_changes_are_told_too() -> None:
     simulate(scenario)
 
 
+def test_of_what_came_and_went_meanwhile_nothing_is_told_however_many_pages_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(missed, "PAGE", 600)
+
+    async def scenario(app: App) -> None:
+        await desk(app, "ana")
+        epoch = (await app.logs.append("acme", DESK, [say("a")])).epoch
+        for emoji in "👍🎉❤":
+            await react(app, "a", emoji)
+        await app.logs.append("acme", DESK, [say("b")])
+        await delete(app, "b")
+        await open_connection(app)
+        answers = await all_pages(app, epoch, 1, 0)
+        assert [one["type"] for answer in answers for one in answer["changes"]] == ["reaction"] * 3
+        assert [answer["gone"] for answer in answers] == [[]] * (len(answers) - 1) + [[[2, 2]]]
+        assert len(answers) > 1
+
+    simulate(scenario)
+
+
 def test_who_names_no_revision_is_told_of_no_changes() -> None:
     async def scenario(app: App) -> None:
         await desk(app, "ana")
