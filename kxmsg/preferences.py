@@ -1,5 +1,6 @@
 """Preferences, decided: whether a user is told of an entry now, later or never. Pure, but for the zones' database."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -7,7 +8,9 @@ from math import ceil
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from kxmsg.model.envelope import Envelope
+from kxmsg.model.connection import Place
+from kxmsg.model.envelope import Entry, Envelope
+from kxmsg.model.job import Wait
 from kxmsg.model.preferences import DAY, OTHERS, Moment, Preferences, QuietHours, Way
 
 MESSAGES: Final = "messages"
@@ -53,6 +56,12 @@ def _due(preferences: Preferences, way: Way, envelope: Envelope, since: float) -
         return NOW
     until = quiet_until(quiet, preferences.time_zone, since)
     return NOW if until is None else Told(False, until)
+
+
+def waits(place: Place, entry: Entry, shard: int, moment: Moment, decided: Iterable[Told]) -> set[Wait]:
+    """What some readers of an entry, in one shard of its log's, were left to wait for."""
+    ends = {how.later for how in decided if how.later is not None}
+    return {Wait(place.tenant, place.target, entry.sequence, shard, moment.since, until) for until in ends}
 
 
 def category(envelope: Envelope) -> str:

@@ -15,7 +15,7 @@ from kxmsg.model.preferences import Moment, Preferences
 from kxmsg.model.target import EVERYBODY
 from kxmsg.own_events import AVAILABLE, STORED, available, available_to_many, stored
 from kxmsg.ports import EventBus
-from kxmsg.preferences import told
+from kxmsg.preferences import told, waits
 from kxmsg.services.readers import Readers
 from kxmsg.storage.channels import Channels
 from kxmsg.storage.directory import Directory
@@ -61,29 +61,25 @@ class Announcer:
 
         ``connected`` are those online, in one shard of the target.
         """
-        waits: set[Wait] = set()
+        waiting: set[Wait] = set()
         entries = [entry for entry in bundle.entries if self._heard(bundle, entry)]
         if not entries or self._mode == "none":
-            return waits
+            return waiting
         online = self._mode == "connected"
         listeners = await self._listeners(connected) if online else [one async for one in self._audience(bundle)]
         if len(listeners) > ONE_BY_ONE:  # nobody in particular is told, so nobody's preferences count
             if moment.until is None:
                 await self._put([available_to_many(bundle, one, bundle.tenant, len(listeners)) for one in entries])
-            return waits
+            return waiting
         place = Place(bundle.tenant, bundle.target)
         for entry in entries:
             decided = [(one.reader, told(one.preferences, "events", entry.envelope, moment)) for one in listeners]
-            waits |= {
-                Wait(place.tenant, place.target, entry.sequence, shard, moment.since, how.later)
-                for _, how in decided
-                if how.later is not None
-            }
+            waiting |= waits(place, entry, shard, moment, [how for _, how in decided])
             readers = [reader for reader, how in decided if how.now]
             if moment.until is not None:
                 readers = sorted(await self._readers.unread(readers, place, entry))
             await self._put(_told(bundle, entry, readers))
-        return waits
+        return waiting
 
     def _heard(self, bundle: Bundle, entry: Entry) -> bool:
         if bundle.change is not None:  # it was available before

@@ -12,7 +12,7 @@ from kxmsg.model.envelope import Bundle, Entry
 from kxmsg.model.job import Wait
 from kxmsg.model.preferences import Moment
 from kxmsg.ports import Clock, ConnectionGateway, Outcome
-from kxmsg.preferences import told
+from kxmsg.preferences import told, waits
 from kxmsg.retry import Backoff
 from kxmsg.services.readers import Readers
 from kxmsg.storage.connections import Connections
@@ -72,9 +72,9 @@ class Delivery:
         return delivered
 
     async def _posts(
-        self, bundle: Bundle, subscribers: Sequence[Subscriber], shard: int, moment: Moment, waits: set[Wait]
+        self, bundle: Bundle, subscribers: Sequence[Subscriber], shard: int, moment: Moment, waiting: set[Wait]
     ) -> list[Post]:
-        """What to push for ``bundle``; ``waits`` gets what is to be pushed later. Changes, signals are told at once."""
+        """What to push for ``bundle``; ``waiting`` gets what is pushed later. Changes, signals are told at once."""
         new = bundle.change is None and bundle.entries and bundle.entries[0].envelope.kind != "signal"
         if not new or (moment.until is None and not any(one.preferences for one in subscribers)):
             return posts(bundle, subscribers, _encode)
@@ -82,8 +82,7 @@ class Delivery:
         place = Place(bundle.tenant, bundle.target)
         for entry in bundle.entries:
             decided = [(one, told(one.preferences, "websocket", entry.envelope, moment)) for one in subscribers]
-            ends = {how.later for _, how in decided if how.later is not None}
-            waits |= {Wait(place.tenant, place.target, entry.sequence, shard, moment.since, until) for until in ends}
+            waiting |= waits(place, entry, shard, moment, [how for _, how in decided])
             wanted = [one for one, how in decided if how.now]
             if moment.until is not None:
                 unread = await self._readers.unread([(one.tenant, one.user) for one in wanted], place, entry)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from kxmsg.errors import Conflict, Forbidden, InvalidInput, NotFound
 from kxmsg.model.connection import Place
 from kxmsg.model.envelope import Change, Entry, Envelope
-from kxmsg.model.message import REACTIONS
+from kxmsg.model.message import REACTIONS, with_reactions
 from kxmsg.model.notification import VARIANTS
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import EVERYBODY, Target, check_id, owner
@@ -125,10 +125,8 @@ class Messages:
             raise Forbidden("your roles may not react here")
 
         def changed(entry: Entry) -> Envelope:
-            payload = entry.envelope.payload
-            reactions = (added if on else removed)(payload.get(REACTIONS, {}), kind, who.user)
-            others = {name: value for name, value in payload.items() if name != REACTIONS}
-            return replace(entry.envelope, payload={**others, REACTIONS: reactions} if reactions else others)
+            reactions = (added if on else removed)(entry.envelope.payload.get(REACTIONS, {}), kind, who.user)
+            return with_reactions(entry.envelope, reactions)
 
         detail = {"emoji": kind, "userId": who.user, "action": "added" if on else "removed"}
         return await self._amend(who, found, changed, replace(self._about(who, "reaction", origin), detail=detail))

@@ -12,7 +12,7 @@ from kxmsg.model.envelope import Bundle, Entry
 from kxmsg.model.job import Wait
 from kxmsg.model.preferences import Moment, Preferences
 from kxmsg.ports import Clock
-from kxmsg.preferences import told
+from kxmsg.preferences import told, waits
 from kxmsg.services.preferring import Preferring
 from kxmsg.storage.due import Due
 from kxmsg.storage.log_reader import Changed, LogReader
@@ -156,7 +156,7 @@ class MissedReader:
         preferences = await self._preferences(connection, place)
         moment = Moment(self._clock.now())
         shard = shard_of(connection.id, SHARDS[place.target.type])
-        waits: list[Wait] = []
+        waiting: set[Wait] = set()
         full = False
         while page.sequence < head.seq and not full:
             entries = await self._logs.read(
@@ -169,8 +169,7 @@ class MissedReader:
                 mine = entry.envelope.origin == connection.id and entry.revision <= known
                 if mine or not how.now:
                     page.pass_over(number, page.withheld)
-                    if how.later is not None:
-                        waits.append(Wait(place.tenant, place.target, number, shard, moment.since, how.later))
+                    waiting |= waits(place, entry, shard, moment, [how])
                 elif page.add(native.frame(_bundle(place, head, entry), entry, connection.locale), page.entries):
                     page.sequence = number
                 else:
@@ -178,7 +177,7 @@ class MissedReader:
                     break
             if len(entries) < _PART and not full:
                 page.pass_over(head.seq, page.gone)
-        await self._due.remind(waits)
+        await self._due.remind(waiting)
 
     async def _preferences(self, connection: Connection, place: Place) -> Preferences | None:
         """Those of the connection's user; messages of channels come whatever one prefers."""

@@ -12,7 +12,7 @@ from kxmsg.keys import cursor_key, mark_key
 from kxmsg.leads import left
 from kxmsg.model.connection import Place
 from kxmsg.model.envelope import Change, Entry, Envelope
-from kxmsg.model.message import REACTIONS
+from kxmsg.model.message import REACTIONS, with_reactions
 from kxmsg.model.principal import Principal
 from kxmsg.model.target import Target
 from kxmsg.model.user import User
@@ -203,12 +203,10 @@ def _nothing(_: Entry) -> None:
 
 def _without(user: str, entry: Entry) -> Envelope:
     """What others said, without the user's reactions."""
-    payload = entry.envelope.payload
-    reactions = payload.get(REACTIONS, {})
+    reactions = entry.envelope.payload.get(REACTIONS, {})
     for emoji in _reactions_of(user, entry):
         reactions = removed(reactions, emoji, user)
-    others = {name: value for name, value in payload.items() if name != REACTIONS}
-    return replace(entry.envelope, payload={**others, REACTIONS: reactions} if reactions else others)
+    return with_reactions(entry.envelope, reactions)
 
 
 def _unfinished() -> Unavailable:
